@@ -1,0 +1,1 @@
+//! The part of racetrace that runs inside the interpreter.

@@ -1,0 +1,12 @@
+//! What racetrace knows about CPython, shared by the injected agent and the tool: code objects, bytecode, the windows
+//! in them, and the records that travel from one to the other. It never touches a process.
+//!
+//! | module | holds |
+//! |---|---|
+//! | [`version`] | which CPython, and what differs by it in words |
+//! | [`code`] | a code object as plain data |
+//! | [`plan`] | which instructions to watch in a code object, and the windows they form |
+
+pub mod code;
+pub mod plan;
+pub mod version;

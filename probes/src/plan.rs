@@ -1,0 +1,216 @@
+//! The plan for one code object: which instructions to watch, and the windows that they form.
+
+use crate::code::Code;
+use crate::version::Version;
+
+/// Everything that static analysis has to say about one code object. Deterministic: the agent and the tool, given the
+/// same code and version, make the same plan.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Plan {
+    /// By ascending offset; an offset may appear more than once (`del d[k]` in a loop over `d`, …).
+    pub watches: Vec<Watch>,
+    pub windows: Vec<Window>,
+    /// Offsets of calls (and awaits) that are parts of windows that span functions.
+    pub spans: Vec<Span>,
+    /// Offset of the instruction to watch as `Event::Enter`: only where some window's reads do not dominate its write.
+    pub enter: Option<u32>,
+}
+
+/// One instruction that touches a subject.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Watch {
+    /// Byte offset of the instruction proper (not of an EXTENDED_ARG before it, not of a cache after it), as
+    /// `sys.monitoring` and `f_lasti` state it.
+    pub offset: u32,
+    /// Depth of the value stack before the instruction (number of entries above `nlocalsplus`).
+    pub depth: u32,
+    pub operation: Operation,
+    /// Is the value that is read tested by a branch (a check), or does it flow into a return value?
+    pub flows: Flows,
+    /// The subject as the source names it: `counter`, `self.items`, `cache[…]`; for reports.
+    pub path: String,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Flows {
+    pub into_branch: bool,
+    pub into_return: bool,
+}
+
+/// What the instruction does, with its operands' places: `Place::Stack(1)` is the top of the stack before the
+/// instruction, `Stack(2)` the one below.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Place {
+    Stack(u32),
+    /// Frame slot.
+    Local(u32),
+    /// Index into `co_consts`.
+    Const(u32),
+    /// Index into `co_names`.
+    Name(u32),
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Operation {
+    GlobalRead {
+        name: u32,
+    },
+    GlobalWrite {
+        name: u32,
+        value: Place,
+    },
+    GlobalDelete {
+        name: u32,
+    },
+    /// `slot` is the frame slot that holds the cell.
+    CellRead {
+        slot: u32,
+    },
+    CellWrite {
+        slot: u32,
+        value: Place,
+    },
+    CellDelete {
+        slot: u32,
+    },
+    AttributeRead {
+        object: Place,
+        name: u32,
+    },
+    AttributeWrite {
+        object: Place,
+        name: u32,
+        value: Place,
+    },
+    AttributeDelete {
+        object: Place,
+        name: u32,
+    },
+    ItemRead {
+        container: Place,
+        key: Place,
+    },
+    ItemWrite {
+        container: Place,
+        key: Place,
+        value: Place,
+    },
+    ItemDelete {
+        container: Place,
+        key: Place,
+    },
+    /// `key in container`.
+    Contains {
+        container: Place,
+        key: Place,
+    },
+    /// The container's truth (`if items:`), its length included.
+    Truth {
+        container: Place,
+    },
+    /// Augmented assignment that changes the container in place (`items += [..]`, `flags |= {..}`); which one is
+    /// meant depends on the operand's type: for immutable values it touches nothing.
+    InPlace {
+        container: Place,
+    },
+    /// `receiver.method(…)` with a method name from [`METHODS`]; the receiver's type decides whether it counts.
+    /// `callable` is where the callee lies (for checking what it is), arguments are `arguments` entries up from `first`.
+    MethodCall {
+        method: &'static str,
+        callable: Place,
+        receiver: Place,
+        first: Option<Place>,
+        arguments: u32,
+    },
+    /// `len(x)`, `getattr(x, name[, d])`, `setattr(x, name, v)`, `hasattr(x, name)`, `delattr`, `sum`, `sorted`, `list`, …
+    /// with a name from [`FUNCTIONS`]; `callable` must be the builtin of that name for it to count.
+    FunctionCall {
+        function: &'static str,
+        callable: Place,
+        first: Place,
+        arguments: u32,
+    },
+    /// GET_ITER (or FOR_ITER over something already iterable): `iterable` begins to be walked.
+    IterBegin {
+        iterable: Place,
+    },
+    /// FOR_ITER: `iterator` is asked for the next element.
+    IterNext {
+        iterator: Place,
+    },
+}
+
+/// Methods of containers (and queues) that touch them. Data: name, and what the call does.
+pub const METHODS: &[&str] = &[];
+/// Builtin functions that touch their first argument.
+pub const FUNCTIONS: &[&str] = &[];
+
+/// A stretch that must not be split.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Window {
+    pub kind: WindowKind,
+    /// Offsets of the reads (checks) that can open it; the last one executed before `write` counts.
+    pub reads: Vec<u32>,
+    /// Offset of the write (act) that closes it.
+    pub write: u32,
+    /// The subject as the source names it (for reports, and to match calls through different names).
+    pub path: String,
+    /// On every path from the function's entry to `write` one of `reads` is executed.
+    pub dominated: bool,
+    /// The first instruction inside where the GIL can be handed over on this version, or a suspension: what makes the
+    /// window breakable. `None`: latent on a build with a GIL.
+    pub switch: Option<Switch>,
+    /// A suspension (await, yield) lies on some path inside.
+    pub suspends: bool,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum WindowKind {
+    ReadModifyWrite,
+    CheckThenAct,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Switch {
+    pub offset: u32,
+    pub why: SwitchWhy,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum SwitchWhy {
+    /// A call: of Python code, or of a C function after which the interpreter checks.
+    Call,
+    BackwardJump,
+    /// `await`, `async for`, `async with`, `yield`.
+    Suspension,
+    /// An operator that may run Python code (`__add__`, a property …) cannot be excluded. Weak: not counted alone.
+    Operator,
+    /// Any instruction: free-threaded builds, and CPython before 3.10.
+    Anywhere,
+}
+
+/// A window that spans functions: the result of the call at `read` flows into an argument of, or a branch that controls,
+/// the call or store at `write`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Span {
+    pub kind: WindowKind,
+    pub read: u32,
+    pub write: u32,
+}
+
+/// Makes the plan for `code`.
+///
+/// # Errors
+/// Bytecode that cannot be decoded (unknown opcode, jump out of range, inconsistent stack depth).
+pub fn plan(_code: &Code, _version: Version) -> Result<Plan, PlanError> {
+    Ok(Plan::default())
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum PlanError {
+    UnsupportedVersion(Version),
+    /// Offset of the instruction that could not be understood.
+    Malformed {
+        offset: u32,
+    },
+}

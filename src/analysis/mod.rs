@@ -1,0 +1,1 @@
+//! Events in, findings out. No I/O, no clock, no unsafe.

@@ -1,0 +1,1 @@
+//! Mechanisms that turn a target into events: sampler, probe session.

@@ -1,0 +1,1 @@
+//! What another process's memory means: the runtime, layouts per version, frames, objects, locks.

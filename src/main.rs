@@ -1,0 +1,3 @@
+//! The `racetrace` program: parse, dispatch, exit code.
+
+fn main() {}

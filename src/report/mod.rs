@@ -1,0 +1,1 @@
+//! Findings in, text out: one file per format. Knows nothing of the analysis.

@@ -1,0 +1,1 @@
+//! Another process as the kernel sees it: memory, threads, maps, ELF, permissions. Knows nothing of Python.

@@ -1,0 +1,1 @@
+//! The trace file: writer, reader, one module per format version.
