@@ -243,6 +243,10 @@ pub enum Event {
     ProcessEnd {
         orderly: bool,
     },
+    /// A test begins on this thread, or (None) ends.
+    Test {
+        name: Option<TextId>,
+    },
     /// Something that could not be watched, in a sentence for the report.
     NotWatched {
         what: TextId,
@@ -268,6 +272,7 @@ pub struct CodeInfo {
     pub id: u32,
     /// `__name__` of the module whose globals the function uses.
     pub module: String,
+    pub origin: racetrace_probes::wire::Origin,
     pub code: racetrace_probes::code::Code,
 }
 

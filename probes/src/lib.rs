@@ -5,8 +5,10 @@
 //! |---|---|
 //! | [`version`] | which CPython, and what differs by it in words |
 //! | [`code`] | a code object as plain data |
+//! | [`wire`] | the shared memory between agent and tool |
 //! | [`plan`] | which instructions to watch in a code object, and the windows they form |
 
 pub mod code;
 pub mod plan;
 pub mod version;
+pub mod wire;
