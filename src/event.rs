@@ -176,6 +176,11 @@ pub enum Event {
         frame: FrameId,
         stack: StackId,
     },
+    /// The loop asks for another element: whatever changed the container since it began shows now.
+    IterNext {
+        iterator: u64,
+        stack: StackId,
+    },
     IterEnd {
         iterator: u64,
     },
@@ -303,7 +308,7 @@ pub enum LockKind {
     Semaphore(u32),
     AsyncLock,
     AsyncSemaphore(u32),
-    /// `flock`/`lockf` on a file, across processes.
+    /// `flock`/`lockf` on a file, across processes: the lock object's label is the file's path, the same in all of them.
     File,
 }
 
