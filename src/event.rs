@@ -206,6 +206,8 @@ pub enum Event {
         length: u64,
         level: WriteLevel,
         append: bool,
+        /// The last byte is a newline: what follows begins another record.
+        ends_line: bool,
         stack: StackId,
         frame: FrameId,
     },
@@ -218,7 +220,8 @@ pub enum Event {
         stack: StackId,
         frame: FrameId,
     },
-    /// The program acts on a path; `effect` says how, `tolerant` that it copes with the path having changed.
+    /// The program acts on a path; `effect` says how, `tolerant` that the call itself copes with the path having changed
+    /// (`x`, `O_EXCL`, `exist_ok`, `missing_ok`, `ignore_errors`). Handlers around it are seen in the code, not here.
     PathUse {
         path: TextId,
         effect: PathEffect,

@@ -160,7 +160,8 @@ kinds! {
     IterNext = 34,
     /// `a` file, `b` inode, `c` fd, `word` path, `small` mode, `stack`.
     FileOpen = 40,
-    /// `a` file, `b` inode, `c` length (low 32) and fd (high 32), `small` level, `short` append, `stack`, `d` frame.
+    /// `a` file, `b` inode, `c` length (low 32) and fd (high 32), `small` level, `short` bit 0 append, bit 1 ends with
+    /// a newline, `stack`, `d` frame.
     FileWrite = 41,
     /// `a` file.
     FileClose = 42,
