@@ -174,11 +174,15 @@ pub enum Event {
         object: ObjectId,
         iterator: u64,
         frame: FrameId,
+        /// Number of elements in `object` now, where the source could look.
+        length: Option<u64>,
         stack: StackId,
     },
     /// The loop asks for another element: whatever changed the container since it began shows now.
     IterNext {
         iterator: u64,
+        /// Number of elements in the container that is walked, before the iterator looks at it.
+        length: Option<u64>,
         stack: StackId,
     },
     IterEnd {

@@ -150,13 +150,13 @@ kinds! {
     LockReleased = 25,
     /// `stack`, `small` action, `short` value tag, `word` value text, `a` object, `b` key, `c` value, `d` frame.
     Access = 30,
-    /// `a` object, `b` iterator, `d` frame, `stack`.
+    /// `a` object, `b` iterator, `c` its number of elements (all ones: unknown), `d` frame, `stack`.
     IterBegin = 31,
     /// `b` iterator.
     IterEnd = 32,
     /// `d` frame, `word` code.
     Enter = 33,
-    /// `b` iterator, `stack`: the loop asks for another element.
+    /// `b` iterator, `c` elements in what is walked (all ones: unknown), `stack`: the loop asks for another element.
     IterNext = 34,
     /// `a` file, `b` inode, `c` fd, `word` path, `small` mode, `stack`.
     FileOpen = 40,
