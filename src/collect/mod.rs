@@ -1,1 +1,3 @@
 //! Mechanisms that turn a target into events: sampler, probe session.
+
+pub mod session;
