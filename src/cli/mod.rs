@@ -1,1 +1,5 @@
 //! Arguments only; no work.
+
+pub mod diff;
+pub mod explain;
+pub mod output;

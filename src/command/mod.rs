@@ -1,1 +1,5 @@
-//! One file per subcommand.
+//! One file per subcommand, and [`deliver`]: what all of them do with a report at the end.
+
+pub mod deliver;
+pub mod diff;
+pub mod explain;

@@ -1,5 +1,22 @@
 //! A finding: a window and a conflicting access that nothing keeps apart, as the reports show it. Plain data: it knows
 //! neither events nor formats. The fields follow `racetrace.report/1`; fields may be added, never renamed.
+//!
+//! | module | holds |
+//! |---|---|
+//! | [`catalogue`] | one page per kind: what it is, why it bites, example, fix |
+//! | [`mod@fingerprint`] | the name by which a finding is known again in the next run |
+//! | [`merge`] | several reports into one |
+//! | [`diff`] | what is new, gone and the same between two reports |
+//! | [`policy`] | baseline, suppressions, inline comments: what is hidden, and which rules are stale |
+
+pub mod catalogue;
+pub mod diff;
+mod fingerprint;
+mod kind;
+pub mod merge;
+pub mod policy;
+
+pub use fingerprint::{Site, fingerprint};
 
 use serde::{Deserialize, Serialize};
 
@@ -157,6 +174,17 @@ pub struct Report {
     pub target: Target,
     pub findings: Vec<Finding>,
     pub coverage: Coverage,
+    /// Further targets: other reports that were merged into this one.
+    #[serde(skip_serializing_if = "Vec::is_empty", default)]
+    pub also: Vec<Target>,
+    /// Sentences about the report itself: stale suppressions, a baseline that could be smaller.
+    #[serde(skip_serializing_if = "Vec::is_empty", default)]
+    pub notices: Vec<String>,
+}
+
+impl Report {
+    /// The JSON report's `schema`.
+    pub const SCHEMA: &'static str = "racetrace.report/1";
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]

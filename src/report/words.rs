@@ -1,0 +1,208 @@
+//! Phrases that several formats share: places, strands, locks, counts, what was watched and missed. All harmless text.
+
+use super::harmless::{harmless, shortened};
+use super::source::SourceMap;
+use crate::finding::policy::Lines;
+use crate::finding::{AccessReport, Coverage, Finding, Frame, LockReport, Place, Report, Severity, StrandReport, Target};
+
+/// Longest name that is shown in full.
+const MOST_NAME: usize = 160;
+
+/// A name, harmless and not endless.
+#[must_use]
+pub fn name(text: &str) -> String {
+    shortened(text, MOST_NAME).into_owned()
+}
+
+/// `app.py:12`.
+#[must_use]
+pub fn place(sources: &SourceMap, file: &str, line: u32) -> String {
+    format!("{}:{line}", harmless(&sources.shown(file)))
+}
+
+/// `app.py:12 in work`.
+#[must_use]
+pub fn frame(sources: &SourceMap, frame: &Frame) -> String {
+    let place = place(sources, &frame.file, frame.line);
+    if frame.function.is_empty() { place } else { format!("{place} in {}", name(&frame.function)) }
+}
+
+/// `thread 'Worker-1' (started at app.py:30 in main)`, with the process where there are several.
+#[must_use]
+pub fn strand(sources: &SourceMap, strand: &StrandReport, with_process: bool) -> String {
+    let mut text = format!("{} '{}'", name(&strand.kind), name(&strand.name));
+    if let Some(task) = strand.task.as_ref().filter(|task| strand.kind == "task" && **task != strand.name) {
+        text = format!("{text} ({})", name(task));
+    }
+    if with_process && let Some(pid) = strand.pid {
+        text = format!("{text} of process {pid}");
+    }
+    match strand.started.first() {
+        Some(started) => format!("{text}, started at {}", frame(sources, started)),
+        None => text,
+    }
+}
+
+/// `no lock held`, or `holding app.lock (created at app.py:3)`.
+#[must_use]
+pub fn locks(sources: &SourceMap, locks: &[LockReport]) -> String {
+    if locks.is_empty() {
+        return "no lock held".to_owned();
+    }
+    let each: Vec<String> = locks.iter().map(|lock| self::lock(sources, lock)).collect();
+    format!("holding {}", each.join(" and "))
+}
+
+fn lock(sources: &SourceMap, lock: &LockReport) -> String {
+    let at = |verb: &str, spot: &Place| format!("{verb} at {}", place(sources, &spot.file, spot.line));
+    let details: Vec<String> =
+        [lock.created.as_ref().map(|spot| at("created", spot)), lock.acquired.as_ref().map(|spot| at("taken", spot))]
+            .into_iter()
+            .flatten()
+            .collect();
+    if details.is_empty() { name(&lock.name) } else { format!("{} ({})", name(&lock.name), details.join(", ")) }
+}
+
+/// `reads 41`, or the role alone where no words were given.
+#[must_use]
+pub fn deed(access: &AccessReport) -> String {
+    name(access.what.as_deref().unwrap_or(&access.role))
+}
+
+/// Does any finding concern more than one process?
+#[must_use]
+pub fn several_processes(report: &Report) -> bool {
+    let mut pids =
+        report.findings.iter().flat_map(|f| f.accesses.iter().filter_map(|a| a.strand.pid).chain(f.processes.iter().copied()));
+    let first = pids.next();
+    report.coverage.processes > 1 || pids.any(|pid| Some(pid) != first)
+}
+
+/// `seen 12 times in processes 7 and 8`.
+#[must_use]
+pub fn seen(finding: &Finding) -> String {
+    let times = if finding.count == 1 { "once".to_owned() } else { format!("{} times", thousands(finding.count)) };
+    let pids: Vec<String> = finding.processes.iter().map(u32::to_string).collect();
+    match pids.len() {
+        0 | 1 => format!("seen {times}"),
+        _ => format!("seen {times}, in processes {}", pids.join(", ")),
+    }
+}
+
+/// What the evidence and basis mean, in a few words.
+#[must_use]
+pub fn certainty(finding: &Finding) -> String {
+    use crate::finding::{Basis, Evidence};
+    let evidence = match finding.evidence {
+        Evidence::Observed => "observed: it happened in this run",
+        Evidence::Possible => "possible: it can happen here, but was not seen happening",
+        Evidence::Latent => "latent: hidden by this interpreter, it can happen on a free-threaded build",
+    };
+    let basis = match finding.basis {
+        Basis::Traced => "traced, every access was seen",
+        Basis::Sampled => "sampled, seen at intervals",
+    };
+    format!("{evidence} ({basis})")
+}
+
+/// `3 errors, 1 warning`, or `no races`.
+#[must_use]
+pub fn tally(report: &Report) -> String {
+    let parts: Vec<String> = [Severity::Error, Severity::Warning, Severity::Note]
+        .into_iter()
+        .map(|severity| (severity, report.findings.iter().filter(|finding| finding.severity == severity).count()))
+        .filter(|(_, count)| *count > 0)
+        .map(|(severity, count)| plural(count as u64, severity.name()))
+        .collect();
+    if parts.is_empty() { "no races found".to_owned() } else { parts.join(", ") }
+}
+
+/// `4 hidden (3 by baseline, 1 by suppression)`.
+#[must_use]
+pub fn hidden(coverage: &Coverage) -> Option<String> {
+    let total: u64 = coverage.hidden.values().sum();
+    let each: Vec<String> =
+        coverage.hidden.iter().filter(|(_, n)| **n > 0).map(|(rule, n)| format!("{} by {}", thousands(*n), name(rule))).collect();
+    (total > 0).then(|| format!("{} hidden ({})", thousands(total), each.join(", ")))
+}
+
+/// `CPython 3.13.0 with GIL, process 7: python app.py`.
+#[must_use]
+pub fn target(target: &Target) -> String {
+    let gil = if target.free_threaded { "free-threaded" } else { "with GIL" };
+    let python = if target.python.is_empty() { "Python".to_owned() } else { format!("CPython {} {gil}", name(&target.python)) };
+    let command: Vec<String> = target.command.iter().map(|word| shell_word(word)).collect();
+    match (target.pid, command.is_empty()) {
+        (0, true) => python,
+        (0, false) => format!("{python}: {}", command.join(" ")),
+        (pid, true) => format!("{python}, process {pid}"),
+        (pid, false) => format!("{python}, process {pid}: {}", command.join(" ")),
+    }
+}
+
+/// `120 events of 4 threads in 1 process; 7 shared subjects`.
+#[must_use]
+pub fn watched(coverage: &Coverage) -> String {
+    let mut amounts = Vec::new();
+    if coverage.events > 0 || coverage.samples == 0 {
+        amounts.push(plural(coverage.events, "event"));
+    }
+    if coverage.samples > 0 {
+        amounts.push(plural(coverage.samples, "sample"));
+    }
+    let mut strands = vec![plural(coverage.threads, "thread")];
+    if coverage.tasks > 0 {
+        strands.push(plural(coverage.tasks, "task"));
+    }
+    if coverage.processes > 1 {
+        strands.push(plural(coverage.processes, "processes").replace("processess", "processes"));
+    }
+    format!("{} from {}; {}", amounts.join(" and "), strands.join(", "), plural(coverage.shared_subjects, "shared subject"))
+}
+
+/// One sentence each; empty when nothing is known to have been missed.
+#[must_use]
+pub fn missed(coverage: &Coverage) -> Vec<String> {
+    let mut missed = Vec::new();
+    if coverage.dropped > 0 {
+        missed.push(format!("{} dropped: races may have been missed", plural(coverage.dropped, "record")));
+    }
+    if coverage.samples > 0 && coverage.events == 0 {
+        missed.push("sampling sees the program at intervals: what happens in between is not seen".to_owned());
+    }
+    missed.extend(coverage.not_watched.iter().map(|what| name(what)));
+    missed
+}
+
+/// `1 event`, `12,000 events`.
+#[must_use]
+pub fn plural(count: u64, noun: &str) -> String {
+    let s = if count == 1 || noun.ends_with("es") { "" } else { "s" };
+    format!("{} {noun}{s}", thousands(count))
+}
+
+/// 12345 as `12,345`.
+#[must_use]
+pub fn thousands(number: u64) -> String {
+    let digits = number.to_string();
+    let mut text = String::with_capacity(digits.len() + digits.len() / 3);
+    for (index, digit) in digits.chars().enumerate() {
+        if index > 0 && (digits.len() - index).is_multiple_of(3) {
+            text.push(',');
+        }
+        text.push(digit);
+    }
+    text
+}
+
+/// The first part of the fingerprint: enough to talk about, and to find it again.
+#[must_use]
+pub fn short_fingerprint(finding: &Finding) -> String {
+    harmless(finding.fingerprint.get(..12).unwrap_or(&finding.fingerprint)).into_owned()
+}
+
+fn shell_word(word: &str) -> String {
+    let word = name(word);
+    let simple = !word.is_empty() && word.chars().all(|c| c.is_alphanumeric() || "-_./=:,+@%".contains(c));
+    if simple { word } else { format!("'{}'", word.replace('\'', "'\\''")) }
+}
