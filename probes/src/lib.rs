@@ -8,7 +8,13 @@
 //! | [`wire`] | the shared memory between agent and tool |
 //! | [`plan`] | which instructions to watch in a code object, and the windows they form |
 
+pub mod block;
 pub mod code;
+pub mod effect;
+pub mod exception_table;
+pub mod flow;
+pub mod instruction;
+pub mod opcode;
 pub mod plan;
 pub mod version;
 pub mod wire;

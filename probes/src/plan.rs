@@ -213,4 +213,6 @@ pub enum PlanError {
     Malformed {
         offset: u32,
     },
+    /// So much code that analysing it inside a process would take noticeable time or memory.
+    TooLarge,
 }
