@@ -392,11 +392,8 @@ impl Flow {
         }
         values.resize(keep + pushes as usize, UNKNOWN);
         let block = self.block_of.get(target as usize).copied().unwrap_or(NOWHERE) as usize;
-        let setups = if self.minor >= 11 {
-            NOWHERE
-        } else {
-            self.setups.get(state.setups as usize).map_or(NOWHERE, |setup| setup.below)
-        };
+        let setups =
+            if self.minor >= 11 { NOWHERE } else { self.setups.get(state.setups as usize).map_or(NOWHERE, |setup| setup.below) };
         // In 3.8 one finally block serves both ways in, at different depths; the way without an exception counts.
         let result = if self.minor == 8 && self.finally(target) { Ok(()) } else { work.join(self, block, &values, setups) };
         work.scratch = values;
@@ -599,7 +596,8 @@ impl Work {
     /// Joins a state into a block's entry state. Once all is settled, collects the phis' operands instead.
     fn join(&mut self, flow: &mut Flow, block: usize, values: &[Value], setups: u32) -> Result<(), PlanError> {
         let first_phi = flow.first_phi();
-        let offset = flow.blocks.get(block).and_then(|block| flow.list().get(block.first as usize)).map_or(0, |first| first.offset);
+        let offset =
+            flow.blocks.get(block).and_then(|block| flow.list().get(block.first as usize)).map_or(0, |first| first.offset);
         let (Some(reached), Some(entry)) = (self.reached.get_mut(block), flow.entries.get_mut(block)) else { return Ok(()) };
         if !*reached {
             *reached = true;
@@ -623,7 +621,9 @@ impl Work {
                 continue;
             }
             let phi = known.checked_sub(first_phi).map(|phi| phi as usize);
-            let own = phi.and_then(|phi| flow.phis.get_mut(phi)).filter(|phi| phi.block as usize == block && phi.place as usize == place);
+            let own = phi
+                .and_then(|phi| flow.phis.get_mut(phi))
+                .filter(|phi| phi.block as usize == block && phi.place as usize == place);
             match own {
                 Some(phi) if self.settled => {
                     if new != known && !phi.operands.contains(new) && phi.operands.len() < 64 {
@@ -732,12 +732,7 @@ fn growth(op: Op) -> Option<u32> {
 fn changes_locals(op: Op) -> bool {
     matches!(
         op,
-        Op::StoreFast
-            | Op::StoreFastLoadFast
-            | Op::StoreFastStoreFast
-            | Op::DeleteFast
-            | Op::LoadFastAndClear
-            | Op::MakeCell
+        Op::StoreFast | Op::StoreFastLoadFast | Op::StoreFastStoreFast | Op::DeleteFast | Op::LoadFastAndClear | Op::MakeCell
     )
 }
 

@@ -37,10 +37,8 @@ impl Instructions {
         if bytecode.len() > MOST_BYTES {
             return Err(PlanError::TooLarge);
         }
-        let mut decoded = Instructions {
-            list: Vec::with_capacity(bytecode.len() / 4 + 1),
-            by_unit: vec![NOWHERE; bytecode.len() / 2],
-        };
+        let mut decoded =
+            Instructions { list: Vec::with_capacity(bytecode.len() / 4 + 1), by_unit: vec![NOWHERE; bytecode.len() / 2] };
         let mut position = 0_usize;
         let mut arg = 0_u32;
         while let Some(&[number, low]) = bytecode.get(position..position + 2) {

@@ -14,6 +14,7 @@ pub mod effect;
 pub mod exception_table;
 pub mod flow;
 pub mod instruction;
+pub mod method;
 pub mod opcode;
 pub mod plan;
 pub mod version;

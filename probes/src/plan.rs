@@ -14,6 +14,10 @@ pub struct Plan {
     pub spans: Vec<Span>,
     /// Offset of the instruction to watch as `Event::Enter`: only where some window's reads do not dominate its write.
     pub enter: Option<u32>,
+    /// By ascending offset: what the source calls the context manager that a `with` enters at this instruction
+    /// (BEFORE_WITH, SETUP_WITH, LOAD_SPECIAL and the call behind it), or the receiver of a method called here whose
+    /// name is one of a lock's (`acquire`, `release`, `wait`, `set` …), so that a lock taken here has a name.
+    pub paths: Vec<(u32, String)>,
 }
 
 /// One instruction that touches a subject.
@@ -25,7 +29,7 @@ pub struct Watch {
     /// Depth of the value stack before the instruction (number of entries above `nlocalsplus`).
     pub depth: u32,
     pub operation: Operation,
-    /// Is the value that is read tested by a branch (a check), or does it flow into a return value?
+    /// Where the value that is read goes.
     pub flows: Flows,
     /// The subject as the source names it: `counter`, `self.items`, `cache[…]`; for reports.
     pub path: String,
@@ -33,12 +37,15 @@ pub struct Watch {
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Flows {
+    /// A branch tests it (a check).
     pub into_branch: bool,
+    /// It flows into the return value, or into what is yielded.
     pub into_return: bool,
+    /// It flows into an argument of a call.
+    pub into_argument: bool,
 }
 
-/// What the instruction does, with its operands' places: `Place::Stack(1)` is the top of the stack before the
-/// instruction, `Stack(2)` the one below.
+/// Where an operand lies: `Place::Stack(1)` is the top of the stack before the instruction, `Stack(2)` the one below.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Place {
     Stack(u32),
@@ -50,6 +57,7 @@ pub enum Place {
     Name(u32),
 }
 
+/// What the instruction does. STORE_NAME and its kin are the `Global` operations too, in a module's own code only.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Operation {
     GlobalRead {
@@ -99,6 +107,15 @@ pub enum Operation {
         container: Place,
         key: Place,
     },
+    /// `container[a:b]` by BINARY_SLICE; before 3.12 it is an `ItemRead` whose key is a slice.
+    SliceRead {
+        container: Place,
+    },
+    /// `container[a:b] = value` by STORE_SLICE.
+    SliceWrite {
+        container: Place,
+        value: Place,
+    },
     /// `key in container`.
     Contains {
         container: Place,
@@ -113,17 +130,23 @@ pub enum Operation {
     InPlace {
         container: Place,
     },
-    /// `receiver.method(…)` with a method name from [`METHODS`]; the receiver's type decides whether it counts.
-    /// `callable` is where the callee lies (for checking what it is), arguments are `arguments` entries up from `first`.
+    /// `receiver.method(…)` with a method name from [`crate::method::METHODS`]; the receiver's type decides whether it
+    /// counts. `callable` is where the callee lies: an unbound method (or, if `receiver` is the same place, a bound one,
+    /// whose `__self__` is the receiver). Where the method was found bound after all, the interpreter has put it into one
+    /// of the two places and NULL into the other: up to 3.12 NULL is in `callable`, from 3.13 on in `receiver`.
+    /// `first` is the place of the first argument; the next one is at the place above. `arguments` counts keyword
+    /// arguments (the last `keywords` of them) too.
     MethodCall {
         method: &'static str,
         callable: Place,
         receiver: Place,
         first: Option<Place>,
         arguments: u32,
+        keywords: u32,
     },
-    /// `len(x)`, `getattr(x, name[, d])`, `setattr(x, name, v)`, `hasattr(x, name)`, `delattr`, `sum`, `sorted`, `list`, …
-    /// with a name from [`FUNCTIONS`]; `callable` must be the builtin of that name for it to count.
+    /// `len(x)`, `sum(x)`, `sorted(x)` … with a name from [`crate::method::FUNCTIONS`], or `getattr(x, name[, d])`,
+    /// `setattr(x, name, v)`, `hasattr(x, name)`, `delattr(x, name)`; `callable` must be the function of that name for
+    /// it to count (of `join`: the method of `str`).
     FunctionCall {
         function: &'static str,
         callable: Place,
@@ -139,11 +162,6 @@ pub enum Operation {
         iterator: Place,
     },
 }
-
-/// Methods of containers (and queues) that touch them. Data: name, and what the call does.
-pub const METHODS: &[&str] = &[];
-/// Builtin functions that touch their first argument.
-pub const FUNCTIONS: &[&str] = &[];
 
 /// A stretch that must not be split.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -181,6 +199,8 @@ pub enum SwitchWhy {
     /// A call: of Python code, or of a C function after which the interpreter checks.
     Call,
     BackwardJump,
+    /// 3.10 only: a conditional jump that is taken, forwards.
+    ForwardJump,
     /// `await`, `async for`, `async with`, `yield`.
     Suspension,
     /// An operator that may run Python code (`__add__`, a property …) cannot be excluded. Weak: not counted alone.
@@ -194,8 +214,13 @@ pub enum SwitchWhy {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Span {
     pub kind: WindowKind,
+    /// Offset of the call whose result counts, or of a direct read.
     pub read: u32,
+    /// Offset of the call or store that depends on it.
     pub write: u32,
+    /// What the source calls the receivers (of plain functions: the functions); empty if nothing.
+    pub read_path: String,
+    pub write_path: String,
 }
 
 /// Makes the plan for `code`.
