@@ -1,1 +1,134 @@
-//! Events in, findings out. No I/O, no clock, no unsafe.
+//! Events in, findings out. No I/O, no clock, no unsafe; the same events give the same findings.
+//!
+//! [`World`] holds the state that all detectors need: strands, order, locks, definitions. A [`Detector`] sees each record
+//! after the world has taken it in, except for what a record ends or releases (`LockReleased`, `ThreadEnd`, `TaskEnd`,
+//! `ObjectEnd`, `ProcessEnd`): that the detectors see first, so that the lock is still held and the object still named.
+//!
+//! | module | holds |
+//! |---|---|
+//! | [`world`], [`order`] | the state, and how events change it |
+//! | [`clock`], [`strand`], [`lock`], [`process`] | its parts |
+//! | [`definitions`], [`lines`], [`naming`] | code, stacks, sites, names |
+//! | [`findings`] | what was found, once each |
+//! | [`options`] | what the user decides |
+
+pub mod clock;
+pub mod definitions;
+pub mod findings;
+pub mod lines;
+pub mod lock;
+pub mod naming;
+pub mod options;
+pub mod order;
+pub mod process;
+pub mod strand;
+pub mod world;
+
+pub use findings::Findings;
+pub use options::{Options, Origin};
+pub use strand::StrandId;
+pub use world::World;
+
+use crate::event::{CodeId, ProcessId, Record};
+use crate::finding::{Coverage, Finding, Report, Target};
+
+/// One kind of race, or several that share their state.
+pub trait Detector: Send {
+    /// Called for each record, in order.
+    fn record(&mut self, world: &World, record: &Record, findings: &mut Findings);
+
+    /// Called when a report is wanted, which may be in the middle: adds what only shows on looking at the whole.
+    fn report(&mut self, _world: &World, _findings: &mut Findings) {}
+}
+
+/// The analysis of one session.
+pub struct Analysis {
+    world: World,
+    detectors: Vec<Box<dyn Detector>>,
+    findings: Findings,
+}
+
+impl Analysis {
+    pub fn new(options: Options) -> Analysis {
+        Analysis { world: World::new(options), detectors: detectors(), findings: Findings::default() }
+    }
+
+    /// The same with other detectors than the usual ones. For tests.
+    pub fn with_detectors(options: Options, detectors: Vec<Box<dyn Detector>>) -> Analysis {
+        Analysis { world: World::new(options), detectors, findings: Findings::default() }
+    }
+
+    pub fn world(&self) -> &World {
+        &self.world
+    }
+
+    /// Takes this plan for a code object that is still to be defined, instead of what its bytecode says. For tests.
+    pub fn set_plan(&mut self, process: ProcessId, code: CodeId, plan: racetrace_probes::plan::Plan) {
+        if let Some(process) = self.world.process_mut(process) {
+            process.definitions.inject_plan(code, plan);
+        }
+    }
+
+    pub fn record(&mut self, record: &Record) {
+        self.world.begin(record);
+        for detector in &mut self.detectors {
+            detector.record(&self.world, record, &mut self.findings);
+        }
+        self.world.finish(record);
+    }
+
+    /// Findings that are new or surer since the last call, for showing them while the program runs.
+    pub fn fresh(&mut self) -> Vec<Finding> {
+        self.findings.fresh()
+    }
+
+    /// The report on all that was seen so far.
+    #[allow(clippy::needless_update, reason = "the report may say more than the analysis knows")]
+    pub fn report(&mut self) -> Report {
+        for detector in &mut self.detectors {
+            detector.report(&self.world, &mut self.findings);
+        }
+        Report {
+            schema: "racetrace.report/1".to_owned(),
+            target: self.target(),
+            findings: self.findings.all(),
+            coverage: self.coverage(),
+            ..Report::default()
+        }
+    }
+
+    #[allow(clippy::needless_update, reason = "the report may say more than the analysis knows")]
+    fn target(&self) -> Target {
+        let Some((_, process)) = self.world.processes().next() else { return Target::default() };
+        let (major, minor, micro) = process.info.python;
+        Target {
+            pid: process.info.pid,
+            python: format!("{major}.{minor}.{micro}"),
+            free_threaded: process.info.free_threaded,
+            command: process.info.command.clone(),
+            ..Target::default()
+        }
+    }
+
+    #[allow(clippy::needless_update, reason = "the report may say more than the analysis knows")]
+    fn coverage(&self) -> Coverage {
+        let counts = self.world.counts();
+        Coverage {
+            events: counts.events,
+            samples: counts.samples,
+            dropped: counts.lost,
+            threads: counts.threads,
+            tasks: counts.tasks,
+            processes: self.world.processes().count() as u64,
+            shared_subjects: self.findings.shared_subjects,
+            not_watched: counts.not_watched.iter().cloned().collect(),
+            hidden: self.findings.hidden().clone(),
+            ..Coverage::default()
+        }
+    }
+}
+
+/// The detectors of an ordinary session.
+fn detectors() -> Vec<Box<dyn Detector>> {
+    Vec::new()
+}

@@ -1,0 +1,266 @@
+//! What a process has defined: texts, code with its plan, stacks, and the sites in them. It resolves ids and offsets to
+//! what the other parts ask for; what an access means is not known here.
+
+use std::sync::Arc;
+
+use racetrace_probes::plan::{Plan, Span, Window, plan};
+use racetrace_probes::version::Version;
+use rustc_hash::FxHashMap;
+
+use super::naming;
+use super::options::Origin;
+use crate::event::{CodeId, CodeInfo, KeyId, StackId, TextId};
+use crate::finding::{Frame, Place};
+
+/// An instruction of a code object, with what the plan says about it.
+#[derive(Debug, Clone)]
+pub struct Site {
+    pub code: CodeId,
+    pub offset: u32,
+    pub origin: Origin,
+    /// The subject as the source names it, if the instruction is watched.
+    pub path: Option<Arc<str>>,
+    /// The value read is tested by a branch, or returned.
+    pub checks: bool,
+    pub returns: bool,
+    /// How well the path names its object: see [`super::naming`].
+    pub rank: u8,
+    /// The path is an attribute of the first argument.
+    pub of_self: bool,
+    /// It opens some window of its code.
+    pub opens: bool,
+    /// Windows that it closes, as indexes into the plan's.
+    pub closes: Vec<u16>,
+    /// The path is `self.…` (the first argument) in a function that makes the object.
+    pub constructs: bool,
+    /// Spans that it is one end of, as indexes into the plan's.
+    pub span_reads: Vec<u16>,
+    pub span_writes: Vec<u16>,
+}
+
+#[derive(Debug)]
+pub struct CodeEntry {
+    pub info: CodeInfo,
+    pub origin: Origin,
+    pub plan: Plan,
+    /// Type of the first argument's object, learnt from accesses to its attributes.
+    pub self_type: Option<TextId>,
+}
+
+#[derive(Debug, Clone, Copy)]
+pub struct StackEntry {
+    pub parent: StackId,
+    /// Index of the innermost frame's site.
+    pub site: u32,
+}
+
+/// A number of a site within its process.
+pub type SiteId = u32;
+
+#[derive(Debug, Default)]
+pub struct Definitions {
+    texts: FxHashMap<TextId, Arc<str>>,
+    codes: FxHashMap<CodeId, CodeEntry>,
+    stacks: Vec<Option<StackEntry>>,
+    /// Stacks with numbers far beyond the others'.
+    sparse_stacks: FxHashMap<StackId, StackEntry>,
+    keys: FxHashMap<KeyId, TextId>,
+    sites: Vec<Site>,
+    site_ids: FxHashMap<(CodeId, u32), SiteId>,
+    injected: FxHashMap<CodeId, Plan>,
+    version: Option<Version>,
+    /// Code objects whose bytecode was not understood.
+    pub unplanned: u64,
+}
+
+/// Frames of a stack that a report shows.
+const SHOWN_FRAMES: usize = 40;
+
+impl Definitions {
+    pub fn set_version(&mut self, python: (u8, u8, u8), free_threaded: bool) {
+        self.version = Some(Version { minor: python.1, free_threaded });
+    }
+
+    pub fn version(&self) -> Version {
+        self.version.unwrap_or(Version { minor: 12, free_threaded: false })
+    }
+
+    pub fn define_text(&mut self, id: TextId, text: &str) {
+        self.texts.insert(id, Arc::from(text));
+    }
+
+    pub fn define_key(&mut self, id: KeyId, label: TextId) {
+        self.keys.insert(id, label);
+    }
+
+    /// Takes this plan instead of the one that the bytecode gives. For tests.
+    pub fn inject_plan(&mut self, code: CodeId, plan: Plan) {
+        self.injected.insert(code, plan);
+    }
+
+    pub fn define_code(&mut self, info: &CodeInfo, origin: Origin) {
+        let id = CodeId(info.id);
+        let made = match self.injected.remove(&id) {
+            Some(plan) => plan,
+            None => plan(&info.code, self.version()).unwrap_or_else(|_| {
+                self.unplanned += 1;
+                Plan::default()
+            }),
+        };
+        self.codes.insert(id, CodeEntry { info: info.clone(), origin, plan: made, self_type: None });
+    }
+
+    pub fn define_stack(&mut self, id: StackId, parent: StackId, code: CodeId, offset: u32) {
+        let site = self.site_at(code, offset);
+        let entry = StackEntry { parent, site };
+        let index = id.0 as usize;
+        if index > self.stacks.len() + (1 << 16) {
+            self.sparse_stacks.insert(id, entry);
+            return;
+        }
+        if index >= self.stacks.len() {
+            self.stacks.resize(index + 1, None);
+        }
+        if let Some(slot) = self.stacks.get_mut(index) {
+            *slot = Some(entry);
+        }
+    }
+
+    pub fn text(&self, id: TextId) -> &str {
+        self.texts.get(&id).map_or("?", |text| text)
+    }
+
+    pub fn key(&self, id: KeyId) -> Option<&str> {
+        self.keys.get(&id).map(|label| self.text(*label))
+    }
+
+    pub fn code(&self, id: CodeId) -> Option<&CodeEntry> {
+        self.codes.get(&id)
+    }
+
+    pub fn stack(&self, id: StackId) -> Option<StackEntry> {
+        match self.stacks.get(id.0 as usize) {
+            Some(entry) => *entry,
+            None => self.sparse_stacks.get(&id).copied(),
+        }
+    }
+
+    /// The site of the stack's innermost frame.
+    pub fn site_id(&self, stack: StackId) -> Option<SiteId> {
+        self.stack(stack).map(|entry| entry.site)
+    }
+
+    pub fn site(&self, id: SiteId) -> Option<&Site> {
+        self.sites.get(id as usize)
+    }
+
+    pub fn site_of(&self, stack: StackId) -> Option<&Site> {
+        self.site(self.site_id(stack)?)
+    }
+
+    pub fn window(&self, code: CodeId, index: u16) -> Option<&Window> {
+        self.codes.get(&code)?.plan.windows.get(usize::from(index))
+    }
+
+    pub fn span(&self, code: CodeId, index: u16) -> Option<&Span> {
+        self.codes.get(&code)?.plan.spans.get(usize::from(index))
+    }
+
+    pub(super) fn learn_self_type(&mut self, code: CodeId, type_name: TextId) {
+        if let Some(entry) = self.codes.get_mut(&code) {
+            entry.self_type.get_or_insert(type_name);
+        }
+    }
+
+    /// The stack's entries, innermost first, as (stack, entry).
+    pub fn walk(&self, stack: StackId) -> impl Iterator<Item = (StackId, StackEntry)> + '_ {
+        let mut next = stack;
+        std::iter::from_fn(move || {
+            let here = next;
+            let entry = self.stack(here)?;
+            next = if entry.parent == here { StackId(0) } else { entry.parent };
+            Some((here, entry))
+        })
+        .take(10_000)
+    }
+
+    pub fn frames(&self, stack: StackId) -> Vec<Frame> {
+        self.walk(stack).take(SHOWN_FRAMES).filter_map(|(_, entry)| self.frame(entry.site)).collect()
+    }
+
+    pub fn frame(&self, site: SiteId) -> Option<Frame> {
+        let site = self.site(site)?;
+        let (line, columns) = self.position(site.code, site.offset);
+        let code = &self.codes.get(&site.code)?.info.code;
+        Some(Frame { file: code.filename.clone(), line, function: code.qualname.clone(), columns })
+    }
+
+    /// Line and columns of an instruction.
+    pub fn position(&self, code: CodeId, offset: u32) -> (u32, Option<(u32, u32)>) {
+        let Some(entry) = self.codes.get(&code) else { return (0, None) };
+        super::lines::position(&entry.info.code, offset, self.version())
+    }
+
+    /// Where the innermost frame stands that is not in the standard library; else the innermost.
+    pub fn place(&self, stack: StackId) -> Option<Place> {
+        let site = self.outside_stdlib(stack).or_else(|| self.site_id(stack))?;
+        let frame = self.frame(site)?;
+        Some(Place { file: frame.file, line: frame.line })
+    }
+
+    /// The innermost site that is not in the standard library.
+    pub fn outside_stdlib(&self, stack: StackId) -> Option<SiteId> {
+        let mut sites = self.walk(stack).map(|(_, entry)| entry.site);
+        sites.find(|site| self.site(*site).is_some_and(|site| site.origin != Origin::Stdlib))
+    }
+
+    fn site_at(&mut self, code: CodeId, offset: u32) -> SiteId {
+        if let Some(id) = self.site_ids.get(&(code, offset)) {
+            return *id;
+        }
+        let id = u32::try_from(self.sites.len()).unwrap_or(u32::MAX);
+        self.sites.push(self.describe(code, offset));
+        self.site_ids.insert((code, offset), id);
+        id
+    }
+
+    fn describe(&self, code: CodeId, offset: u32) -> Site {
+        let mut site = Site {
+            code,
+            offset,
+            origin: Origin::User,
+            path: None,
+            checks: false,
+            returns: false,
+            rank: 0,
+            of_self: false,
+            opens: false,
+            closes: Vec::new(),
+            constructs: false,
+            span_reads: Vec::new(),
+            span_writes: Vec::new(),
+        };
+        let Some(entry) = self.codes.get(&code) else { return site };
+        site.origin = entry.origin;
+        for watch in entry.plan.watches.iter().filter(|watch| watch.offset == offset) {
+            site.checks |= watch.flows.into_branch;
+            site.returns |= watch.flows.into_return;
+            if site.path.is_none() && !watch.path.is_empty() {
+                site.path = Some(Arc::from(watch.path.as_str()));
+            }
+        }
+        let windows = || entry.plan.windows.iter().zip(0u16..);
+        site.opens = windows().any(|(window, _)| window.reads.contains(&offset));
+        site.closes = windows().filter(|(window, _)| window.write == offset).map(|(_, index)| index).collect();
+        let spans = || entry.plan.spans.iter().zip(0u16..);
+        site.span_reads = spans().filter(|(span, _)| span.read == offset).map(|(_, index)| index).collect();
+        site.span_writes = spans().filter(|(span, _)| span.write == offset).map(|(_, index)| index).collect();
+        if let Some(path) = site.path.as_deref() {
+            site.rank = naming::rank(&entry.info, path);
+            site.of_self = naming::is_attribute_of_self(&entry.info.code, path);
+            let maker = matches!(entry.info.code.name.as_str(), "__init__" | "__new__" | "__post_init__");
+            site.constructs = maker && naming::begins_with_self(&entry.info.code, path);
+        }
+        site
+    }
+}

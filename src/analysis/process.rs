@@ -1,0 +1,105 @@
+//! One process of a session: its definitions, objects, threads, tasks and channels. Ids are only good within it.
+
+use std::collections::VecDeque;
+
+use rustc_hash::{FxHashMap, FxHashSet};
+use smallvec::SmallVec;
+
+use super::clock::{Knowledge, Moment, Stamp};
+use super::definitions::{Definitions, SiteId};
+use super::lock::LockId;
+use super::strand::StrandId;
+use crate::event::{ChannelId, KeyId, ObjectId, ProcessInfo, Shape, StackId, TaskId, TextId, ThreadToken, Tid};
+
+#[derive(Debug, Default)]
+pub struct Process {
+    pub info: ProcessInfo,
+    pub definitions: Definitions,
+    pub objects: FxHashMap<ObjectId, Object>,
+    pub(super) threads: FxHashMap<Tid, ThreadState>,
+    pub(super) tokens: FxHashMap<ThreadToken, TokenState>,
+    pub(super) tasks: FxHashMap<TaskId, TaskState>,
+    pub(super) channels: Channels,
+    pub(super) locks: FxHashMap<ObjectId, LockId>,
+    /// Last moments of ended strands' chains that no other strand has taken over.
+    pub(super) idle_chains: FxHashSet<Moment>,
+    pub ended: bool,
+}
+
+#[derive(Debug, Clone)]
+pub struct Object {
+    pub shape: Shape,
+    pub type_name: TextId,
+    pub label: Option<TextId>,
+    /// The site whose path names it best, and how good that is.
+    pub named_by: Option<SiteId>,
+    pub(super) name_rank: u8,
+    /// Parts whose checks in critical sections gave order to something else: they themselves get no order from that.
+    pub(super) sources: SmallVec<[KeyId; 1]>,
+}
+
+impl Object {
+    pub(super) fn new(shape: Shape, type_name: TextId, label: Option<TextId>) -> Object {
+        Object { shape, type_name, label, named_by: None, name_rank: 0, sources: SmallVec::new() }
+    }
+}
+
+#[derive(Debug, Clone, Copy)]
+pub(super) struct ThreadState {
+    /// The thread's own strand, and the one it runs now (a task, or itself).
+    pub own: StrandId,
+    pub current: StrandId,
+}
+
+#[derive(Debug)]
+pub(super) struct TokenState {
+    pub start: Option<(Stamp, StackId, StrandId)>,
+    pub strand: Option<StrandId>,
+}
+
+#[derive(Debug)]
+pub(super) struct TaskState {
+    pub strand: StrandId,
+    pub future: ChannelId,
+}
+
+/// What was signalled on each channel. The oldest are merged into one that every later observation of a channel that is
+/// not known any more follows: forgetting a channel adds order, and never takes any away.
+#[derive(Debug, Default)]
+pub(super) struct Channels {
+    by_id: FxHashMap<ChannelId, Channel>,
+    order: VecDeque<ChannelId>,
+    forgotten: Option<Knowledge>,
+}
+
+#[derive(Debug, Default, Clone)]
+pub(super) struct Channel {
+    pub knowledge: Knowledge,
+    /// The last moment of the strand whose end it announces.
+    pub ends: Option<Moment>,
+}
+
+const REMEMBERED_CHANNELS: usize = 1 << 16;
+
+impl Channels {
+    pub fn signal(&mut self, id: ChannelId, stamp: &Stamp, ends: Option<Moment>) {
+        if !self.by_id.contains_key(&id) {
+            self.order.push_back(id);
+            if self.order.len() > REMEMBERED_CHANNELS
+                && let Some(oldest) = self.order.pop_front().and_then(|oldest| self.by_id.remove(&oldest))
+            {
+                self.forgotten.get_or_insert_default().join_all(&oldest.knowledge);
+            }
+        }
+        let channel = self.by_id.entry(id).or_default();
+        channel.knowledge.join(stamp);
+        channel.ends = ends;
+    }
+
+    pub fn observe(&self, id: ChannelId) -> Option<(&Knowledge, Option<Moment>)> {
+        match self.by_id.get(&id) {
+            Some(channel) => Some((&channel.knowledge, channel.ends)),
+            None => self.forgotten.as_ref().map(|knowledge| (knowledge, None)),
+        }
+    }
+}

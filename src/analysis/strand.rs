@@ -1,0 +1,176 @@
+//! Strands: OS threads and asyncio tasks, with their clocks and the locks they hold. A strand's number is used again
+//! after it has ended and been forgotten, with another generation. Which events change them is the world's business.
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+
+use super::clock::{Clock, Known, Moment, Stamp};
+use super::lock::Held;
+use crate::event::{Patience, ProcessId, StackId, TaskId, TextId, ThreadToken, Tid};
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct StrandId {
+    index: u32,
+    generation: u32,
+}
+
+/// A lock that a strand blocks for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Waiting {
+    pub lock: super::lock::LockId,
+    pub stack: StackId,
+    pub since: u64,
+    pub patience: Patience,
+}
+
+#[derive(Debug, Clone)]
+pub struct Strand {
+    pub process: ProcessId,
+    pub thread: Tid,
+    /// The task, if it is one.
+    pub task: Option<TaskId>,
+    pub token: Option<ThreadToken>,
+    pub name: TextId,
+    pub started: StackId,
+    pub parent: Option<StrandId>,
+    /// The thread's own strand: itself for a thread, for a task the thread that runs its event loop.
+    pub home: Option<StrandId>,
+    /// Sequence number of its first and after its last event.
+    pub begun: u64,
+    pub ended: Option<u64>,
+    pub clock: Clock,
+    /// What was certainly over when it was started. None: it was there before watching began.
+    pub birth: Option<Arc<Known>>,
+    pub held: Vec<Held>,
+    snapshot: Option<Arc<[Held]>>,
+    pub waiting: Option<Waiting>,
+    /// How often it gave way to others of its event loop.
+    pub turns: u64,
+    /// Chains of ended strands that it has waited for, with their last moment: a strand that it starts may go on on one.
+    pub heirs: Vec<Moment>,
+    /// The last publication, once ended: for those who join it later.
+    pub farewell: Option<Stamp>,
+}
+
+impl Strand {
+    /// The locks it holds now, as a value to keep.
+    pub fn snapshot(&self) -> Option<Arc<[Held]>> {
+        self.snapshot.clone()
+    }
+
+    /// To be called after each change of `held`.
+    pub(super) fn held_changed(&mut self) {
+        self.snapshot = if self.held.is_empty() { None } else { Some(Arc::from(self.held.as_slice())) };
+    }
+
+    /// Did both live at one time, as far as was seen?
+    pub fn alive_with(&self, other: &Strand) -> bool {
+        self.ended.is_none_or(|end| other.begun < end) && other.ended.is_none_or(|end| self.begun < end)
+    }
+}
+
+#[derive(Debug, Default)]
+struct Slot {
+    generation: u32,
+    strand: Option<Box<Strand>>,
+}
+
+/// All strands of a session. Ended ones are kept, for reports, up to a number.
+#[derive(Debug, Default)]
+pub struct Strands {
+    slots: Vec<Slot>,
+    free: Vec<u32>,
+    ended: VecDeque<StrandId>,
+    chains: u32,
+}
+
+/// Ended strands that are remembered.
+const REMEMBERED: usize = 1 << 16;
+
+impl Strands {
+    pub fn get(&self, id: StrandId) -> Option<&Strand> {
+        self.slots.get(id.index as usize).filter(|slot| slot.generation == id.generation)?.strand.as_deref()
+    }
+
+    pub fn get_mut(&mut self, id: StrandId) -> Option<&mut Strand> {
+        self.slots.get_mut(id.index as usize).filter(|slot| slot.generation == id.generation)?.strand.as_deref_mut()
+    }
+
+    pub fn new_chain(&mut self) -> Moment {
+        self.chains = self.chains.saturating_add(1);
+        Moment { chain: self.chains, tick: 1 }
+    }
+
+    pub fn add(&mut self, new: NewStrand) -> StrandId {
+        let strand = Box::new(Strand {
+            process: new.process,
+            thread: new.thread,
+            task: new.task,
+            token: new.token,
+            name: new.name,
+            started: new.started,
+            parent: new.parent,
+            home: None,
+            begun: new.begun,
+            ended: None,
+            clock: new.clock,
+            birth: new.birth,
+            held: Vec::new(),
+            snapshot: None,
+            waiting: None,
+            turns: 0,
+            heirs: Vec::new(),
+            farewell: None,
+        });
+        let index = self.free.pop().unwrap_or_else(|| {
+            self.slots.push(Slot::default());
+            u32::try_from(self.slots.len() - 1).unwrap_or(u32::MAX)
+        });
+        let Some(slot) = self.slots.get_mut(index as usize) else { return StrandId { index, generation: u32::MAX } };
+        slot.strand = Some(strand);
+        StrandId { index, generation: slot.generation }
+    }
+
+    /// Marks it as ended; returns a strand that is forgotten for it.
+    pub fn end(&mut self, id: StrandId, now: u64) -> Option<Box<Strand>> {
+        let strand = self.get_mut(id)?;
+        strand.ended = Some(now);
+        strand.waiting = None;
+        strand.heirs = Vec::new();
+        self.ended.push_back(id);
+        if self.ended.len() > REMEMBERED { self.ended.pop_front().and_then(|oldest| self.forget(oldest)) } else { None }
+    }
+
+    fn forget(&mut self, id: StrandId) -> Option<Box<Strand>> {
+        let slot = self.slots.get_mut(id.index as usize).filter(|slot| slot.generation == id.generation)?;
+        slot.generation = slot.generation.wrapping_add(1);
+        self.free.push(id.index);
+        slot.strand.take()
+    }
+
+    pub fn iter(&self) -> impl Iterator<Item = (StrandId, &Strand)> {
+        self.slots.iter().enumerate().filter_map(|(index, slot)| {
+            let id = StrandId { index: u32::try_from(index).ok()?, generation: slot.generation };
+            Some((id, slot.strand.as_deref()?))
+        })
+    }
+
+    pub fn ids_of(&self, process: ProcessId) -> Vec<StrandId> {
+        self.iter().filter(|(_, strand)| strand.process == process).map(|(id, _)| id).collect()
+    }
+}
+
+/// What is known of a strand when it is first heard of.
+#[derive(Debug)]
+pub struct NewStrand {
+    pub process: ProcessId,
+    pub thread: Tid,
+    pub task: Option<TaskId>,
+    pub token: Option<ThreadToken>,
+    pub name: TextId,
+    pub started: StackId,
+    pub parent: Option<StrandId>,
+    pub begun: u64,
+    pub clock: Clock,
+    pub birth: Option<Arc<Known>>,
+}
