@@ -1,1 +1,39 @@
-//! The part of racetrace that runs inside the interpreter.
+//! The part of racetrace that runs inside the interpreter: it notes accesses, locks, threads, tasks and files, and writes
+//! records to shared memory. It does not judge.
+//!
+//! It is loaded like an extension module, by the hook that `racetrace run` puts on the path, and linked to no libpython.
+//! Rules: no panic leaves it, nothing unwinds into C, no Python code runs on the hot path, and when anything is in doubt
+//! it stops recording and lets the program go on.
+//!
+//! | module | holds |
+//! |---|---|
+//! | [`ffi`], [`layout`] | the interpreter's functions, and where its fields are |
+//! | [`state`] | the gate: the one mutable state and how it is reached |
+//! | [`ring`] | the shared memory |
+//! | [`names`], [`objects`], [`codes`], [`stacks`] | identities, defined to the ring when first used |
+//! | [`watch`] → [`monitor`] (3.12+), [`trace`] (3.11) | instructions that are about to run |
+//! | [`access`], [`containers`] | from an instruction to the subjects that it touches |
+//! | [`recent`] | dropping what is redundant |
+//! | [`tasks`], [`coroutines`], [`sync`], [`hooks`] | strands, order, locks |
+
+mod access;
+mod codes;
+mod containers;
+mod coroutines;
+mod ffi;
+mod hooks;
+mod layout;
+mod monitor;
+mod names;
+mod objects;
+mod recent;
+mod ring;
+mod stacks;
+mod start;
+mod state;
+mod sync;
+mod table;
+mod tasks;
+mod thread;
+mod trace;
+mod watch;

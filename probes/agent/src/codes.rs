@@ -1,0 +1,302 @@
+//! Code objects: an id for each, its definition to the ring, and the plan of what to watch in it.
+
+use racetrace_probes::code::{Code, Const};
+use std::sync::atomic::AtomicBool;
+
+use racetrace_probes::plan::{self, Operation, Plan, Watch};
+use racetrace_probes::version::Version;
+use racetrace_probes::wire::{self, Kind, Origin};
+
+use crate::ffi::{self, Obj, field};
+use crate::layout::{Layout, type_flag, type_slot};
+use crate::names::{small_int, utf8};
+use crate::state::{self, Fixed};
+use crate::sync::{self, Role};
+use crate::table::Table;
+use crate::{hooks, object, ring, thread};
+
+const CODES: usize = 1 << 16;
+/// Bytecode longer than this is not planned (generated tables, giant test modules).
+const LONGEST: usize = 1 << 16;
+
+pub struct Codes {
+    ids: Table,
+    entries: Vec<&'static Entry>,
+    /// Raised in a forked child: definitions written before do not count for its ring.
+    generation: u32,
+    defined: Vec<u32>,
+}
+
+/// A code object that the agent knows. Never freed: it holds a reference to the code object, whose address is its key.
+pub struct Entry {
+    pub id: u32,
+    pub code: Obj,
+    pub origin: Origin,
+    pub nlocalsplus: usize,
+    pub names: Obj,
+    pub consts: Obj,
+    pub flags: u32,
+    /// By instruction (offset / 2): 1 + index of its first watch, or 0.
+    index: Box<[u16]>,
+    pub plan: Plan,
+    /// By code unit: the offset of the instruction that it belongs to; empty where frames say it exactly (3.13+).
+    owners: Box<[u32]>,
+    definition: Vec<u8>,
+    /// What calling this function of the standard library means for order.
+    pub sync: Option<Role>,
+    /// Some loop changes what it walks: watched even while there is a single strand.
+    pub walks_and_changes: bool,
+    /// Events have been asked for.
+    pub prepared: AtomicBool,
+}
+
+impl Entry {
+    /// The watches at an instruction.
+    #[inline(always)]
+    pub fn watches(&self, offset: u32) -> &[Watch] {
+        let first = match self.index.get(offset as usize / 2) {
+            None | Some(0) => return &[],
+            Some(&first) => usize::from(first) - 1,
+        };
+        let rest = &self.plan.watches[first..];
+        let count = rest.iter().take_while(|watch| watch.offset == offset).count();
+        &rest[..count]
+    }
+
+    pub fn is_watched(&self) -> bool {
+        !self.plan.watches.is_empty()
+    }
+}
+
+impl Codes {
+    pub fn new() -> Codes {
+        Codes { ids: Table::new(CODES), entries: Vec::new(), generation: 1, defined: Vec::new() }
+    }
+
+    pub fn forget_definitions(&mut self) {
+        self.generation += 1;
+    }
+
+    #[inline(always)]
+    pub fn entry(&self, code: Obj) -> Option<&'static Entry> {
+        self.ids.get(code as u64).and_then(|index| self.entries.get(index as usize).copied())
+    }
+
+    pub fn all(&self) -> Vec<&'static Entry> {
+        self.entries.clone()
+    }
+
+    /// The id of a known code object, defined to the ring. `None`: call [`learn`] first, outside the gate.
+    #[inline]
+    pub fn id(&mut self, code: Obj) -> Option<&'static Entry> {
+        let entry = self.entry(code)?;
+        let defined = &mut self.defined[entry.id as usize - 1];
+        if *defined != self.generation {
+            *defined = self.generation;
+            let mut slot = ring::slot(Kind::Code, thread::tid());
+            slot.word = entry.id;
+            ring::push_blob(slot, &entry.definition);
+        }
+        Some(entry)
+    }
+}
+
+impl Entry {
+    /// The offset of the instruction that a caller's frame is at.
+    #[inline]
+    pub fn owner(&self, offset: u32) -> u32 {
+        self.owners.get(offset as usize / 2).copied().unwrap_or(offset)
+    }
+}
+
+/// Makes a code object known: copies it, plans it if it is the user's. Runs outside the gate: copying allocates.
+#[cold]
+pub fn learn(fixed: &Fixed, code: Obj, globals: Obj) -> Option<&'static Entry> {
+    if let Some(Some(entry)) = state::with(|state, _| state.codes.entry(code)) {
+        return Some(entry);
+    }
+    let layout = &fixed.layout;
+    hooks::look_again(layout);
+    let copy = copy(layout, code)?;
+    let module = module_name(globals);
+    let origin = origin(fixed, &copy.filename, &module);
+    let version = Version { minor: layout.minor, free_threaded: layout.free_threaded };
+    let plan = if origin == Origin::User && copy.bytecode.len() <= LONGEST && copy.name != "<module>" || origin == Origin::User && module == "__main__" {
+        plan::plan(&copy, version).unwrap_or_default()
+    } else {
+        Plan::default()
+    };
+    let mut index = vec![0u16; if plan.watches.is_empty() { 0 } else { copy.bytecode.len() / 2 + 1 }];
+    for (number, watch) in plan.watches.iter().enumerate().take(usize::from(u16::MAX) - 1) {
+        if let Some(place) = index.get_mut(watch.offset as usize / 2) {
+            if *place == 0 {
+                *place = number as u16 + 1;
+            }
+        }
+    }
+    let definition = wire::encode_code(&module, origin, &copy);
+    // SAFETY: the reference is kept for good; names and consts live as long as the code.
+    let (names, consts, flags) = unsafe {
+        ffi::Py_IncRef(code);
+        (field(code, layout.code_names), field(code, layout.code_consts), field::<u32>(code, layout.code_flags))
+    };
+    let owners = if layout.minor < 13 { owners(&copy, version) } else { Vec::new() };
+    let walks_and_changes = plan.watches.iter().any(|watch| matches!(watch.operation, Operation::IterNext { .. }));
+    let entry = Entry {
+        id: 0,
+        code,
+        origin,
+        nlocalsplus: layout.nlocalsplus(code),
+        names,
+        consts,
+        flags,
+        index: index.into_boxed_slice(),
+        plan,
+        owners: owners.into_boxed_slice(),
+        definition,
+        sync: sync::role(&module, &copy.qualname),
+        walks_and_changes,
+        prepared: AtomicBool::new(false),
+    };
+    state::with(|state, _| {
+        let codes = &mut state.codes;
+        if let Some(entry) = codes.entry(code) {
+            return Some(entry);
+        }
+        let number = codes.entries.len();
+        if !codes.ids.set(code as u64, number as u64) {
+            return None;
+        }
+        let entry: &'static Entry = Box::leak(Box::new(Entry { id: number as u32 + 1, ..entry }));
+        codes.entries.push(entry);
+        codes.defined.push(0);
+        Some(entry)
+    })
+    .flatten()
+}
+
+fn module_name(globals: Obj) -> String {
+    if globals.is_null() {
+        return String::new();
+    }
+    // SAFETY: `globals` is a dict (a function's or frame's globals); the result is borrowed.
+    let name = unsafe { ffi::PyDict_GetItemString(globals, c"__name__".as_ptr()) };
+    utf8(name).unwrap_or_default().to_owned()
+}
+
+/// Whose code a file is. Generated code ("<string>") counts as its module's when that is the program itself.
+fn origin(fixed: &Fixed, filename: &str, module: &str) -> Origin {
+    if filename.starts_with('<') {
+        return if module == "__main__" && matches!(filename, "<string>" | "<stdin>") { Origin::User } else { Origin::Standard };
+    }
+    let below = |directories: &[String]| directories.iter().any(|directory| filename.starts_with(directory.as_str()));
+    if filename.contains("/site-packages/") || filename.contains("/dist-packages/") || below(&fixed.libraries) {
+        return Origin::Library;
+    }
+    if filename.starts_with(&fixed.session) || below(&fixed.standard) { Origin::Standard } else { Origin::User }
+}
+
+/// Copies what the plan and the reports need out of a code object.
+fn copy(layout: &Layout, code: Obj) -> Option<Code> {
+    let text = |name: &std::ffi::CStr| attribute(code, name, |value| utf8(value).map(str::to_owned));
+    let number = |name: &std::ffi::CStr| attribute(code, name, |value| small_int(layout, value)).map(|value| value as u32);
+    let bytes_of = |name: &std::ffi::CStr| attribute(code, name, bytes);
+    let more = layout.header - 16;
+    // SAFETY: these fields of a code object hold a tuple and a bytes object.
+    let (local_names, kinds): (Obj, Obj) = unsafe { (field(code, 96 + more), field(code, 104 + more)) };
+    let kinds = bytes(kinds)?;
+    let count = |bit: u8| kinds.iter().filter(|&&kind| kind & bit != 0).count() as u32;
+    // SAFETY: `code` is a code object; the result is a new reference.
+    let bytecode = unsafe { ffi::PyCode_GetCode(code) };
+    let copied = bytes(bytecode);
+    drop_reference(bytecode);
+    Some(Code {
+        filename: text(c"co_filename")?,
+        name: text(c"co_name")?,
+        qualname: text(c"co_qualname")?,
+        first_line: number(c"co_firstlineno")?,
+        flags: number(c"co_flags")?,
+        argcount: number(c"co_argcount")?,
+        posonly: number(c"co_posonlyargcount")?,
+        kwonly: number(c"co_kwonlyargcount")?,
+        stacksize: number(c"co_stacksize")?,
+        bytecode: copied?,
+        names: attribute(code, c"co_names", |tuple| Some(texts(tuple)))?,
+        locals: texts(local_names),
+        nlocals: count(0x20),
+        ncells: count(0x40),
+        nfrees: count(0x80),
+        consts: attribute(code, c"co_consts", |tuple| Some(constants(layout, tuple, 3)))?,
+        line_table: bytes_of(c"co_linetable")?,
+        exception_table: bytes_of(c"co_exceptiontable")?,
+    })
+}
+
+fn attribute<T>(object: Obj, name: &std::ffi::CStr, read: impl FnOnce(Obj) -> Option<T>) -> Option<T> {
+    // SAFETY: a member of a code object: found without running Python code; a new reference.
+    let value = unsafe { ffi::PyObject_GetAttrString(object, name.as_ptr()) };
+    if value.is_null() {
+        // SAFETY: clears the AttributeError that was just raised.
+        unsafe { ffi::PyErr_Clear() };
+        return None;
+    }
+    let result = read(value);
+    drop_reference(value);
+    result
+}
+
+fn drop_reference(object: Obj) {
+    if !object.is_null() {
+        // SAFETY: gives a reference back that the caller owns.
+        unsafe { ffi::Py_DecRef(object) };
+    }
+}
+
+fn bytes(object: Obj) -> Option<Vec<u8>> {
+    let (mut buffer, mut size) = (std::ptr::null_mut(), 0isize);
+    // SAFETY: the function checks the type; the buffer lives as long as the object, and is copied at once.
+    unsafe {
+        if object.is_null() || ffi::PyBytes_AsStringAndSize(object, &raw mut buffer, &raw mut size) != 0 {
+            ffi::PyErr_Clear();
+            return None;
+        }
+        Some(std::slice::from_raw_parts(buffer.cast::<u8>(), size as usize).to_vec())
+    }
+}
+
+fn items(tuple: Obj) -> impl Iterator<Item = Obj> {
+    // SAFETY: `tuple` is a tuple; indexes are below its size; items are borrowed.
+    let size = unsafe { ffi::PyTuple_Size(tuple) }.max(0);
+    (0..size).map(move |index| unsafe { ffi::PyTuple_GetItem(tuple, index) })
+}
+
+fn texts(tuple: Obj) -> Vec<String> {
+    items(tuple).map(|item| utf8(item).unwrap_or_default().to_owned()).collect()
+}
+
+fn constants(layout: &Layout, tuple: Obj, depth: u32) -> Vec<Const> {
+    items(tuple).map(|item| constant(layout, item, depth)).collect()
+}
+
+fn constant(layout: &Layout, item: Obj, depth: u32) -> Const {
+    let class = layout.type_of(item);
+    // SAFETY: reads the flags of a type object.
+    let flags: u64 = unsafe { layout.slot(class, type_slot::FLAGS) };
+    if item == object!(_Py_NoneStruct) {
+        Const::None
+    } else if class == object!(PyBool_Type) {
+        Const::Bool(item == object!(_Py_TrueStruct))
+    } else if flags & type_flag::LONG != 0 {
+        small_int(layout, item).map_or(Const::Other, Const::Int)
+    } else if flags & type_flag::UNICODE != 0 {
+        Const::Text(utf8(item).unwrap_or_default().chars().take(200).collect())
+    } else if class == object!(PyTuple_Type) && depth > 0 {
+        Const::Tuple(constants(layout, item, depth - 1))
+    } else {
+        Const::Other
+    }
+}
+
+fn owners(_code: &Code, _version: Version) -> Vec<u32> {
+    Vec::new()
+}

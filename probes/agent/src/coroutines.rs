@@ -1,0 +1,83 @@
+//! Coroutine objects that are freed without ever having been run, and where they were made.
+
+use std::ffi::c_int;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use racetrace_probes::wire::Kind;
+
+use crate::ffi::{self, Obj};
+use crate::hooks::of;
+use crate::names::{small_int, utf8};
+use crate::state::{self, Fixed};
+use crate::{object, ring, stacks, tasks, thread};
+
+static ORIGINS_ARE_OURS: AtomicBool = AtomicBool::new(false);
+
+/// Asks the interpreter to note where coroutines are made, unless the program has asked for more itself.
+pub fn track_origins() {
+    // SAFETY: calls of functions of `sys` with the GIL.
+    unsafe {
+        let sys = ffi::PyImport_ImportModule(c"sys".as_ptr());
+        let get = of(sys, c"get_coroutine_origin_tracking_depth");
+        let set = of(sys, c"set_coroutine_origin_tracking_depth");
+        if get.is_null() || set.is_null() {
+            return;
+        }
+        let depth = ffi::PyObject_CallObject(get, std::ptr::null_mut());
+        if !depth.is_null() && ffi::PyObject_IsTrue(depth) == 0 {
+            let done = ffi::PyObject_CallFunction(set, c"i".as_ptr(), 1 as c_int);
+            ORIGINS_ARE_OURS.store(!done.is_null(), Ordering::Relaxed);
+        }
+        ffi::PyErr_Clear();
+    }
+}
+
+/// The interpreter is about to warn about `coroutine`. `frame` is that of the warning function.
+pub fn dropped(fixed: &Fixed, frame: Obj, coroutine: Obj) {
+    let layout = &fixed.layout;
+    let qualname = of(coroutine, c"__qualname__");
+    let origin = of(coroutine, c"cr_origin");
+    let (mut file, mut line) = (String::new(), 0);
+    if !origin.is_null() && layout.type_of(origin) == object!(PyTuple_Type) {
+        // SAFETY: a tuple of (file, line, function) tuples, checked on the way; results are borrowed.
+        unsafe {
+            let first = if ffi::PyTuple_Size(origin) > 0 { ffi::PyTuple_GetItem(origin, 0) } else { std::ptr::null_mut() };
+            if !first.is_null() && ffi::PyTuple_Size(first) >= 2 {
+                file = utf8(ffi::PyTuple_GetItem(first, 0)).unwrap_or_default().to_owned();
+                line = small_int(layout, ffi::PyTuple_GetItem(first, 1)).unwrap_or(0) as u64;
+            }
+        }
+    }
+    let name = utf8(qualname).unwrap_or("coroutine").to_owned();
+    let stack = stacks::stack(fixed, layout.previous(frame), None);
+    let words = state::with(|state, _| (state.names.text(&name), state.names.text(&file)));
+    if let Some((word, file)) = words {
+        let mut slot = ring::slot(Kind::CoroutineDropped, thread::tid());
+        (slot.word, slot.a, slot.b, slot.stack) = (word, u64::from(file), line, stack);
+        tasks::say(slot);
+    }
+    for object in [qualname, origin] {
+        if !object.is_null() {
+            // SAFETY: references that `of` took.
+            unsafe { ffi::Py_DecRef(object) };
+        }
+    }
+    if ORIGINS_ARE_OURS.load(Ordering::Relaxed) {
+        forget_origin(layout, coroutine);
+    }
+}
+
+/// The program's own warning must not become longer by our asking: the origin is taken away again.
+fn forget_origin(layout: &crate::layout::Layout, coroutine: Obj) {
+    // After the header: weak references, name, qualified name, exception state (two words), origin (3.11 has the code first).
+    let words = if layout.minor == 11 { 6 } else { 5 };
+    // SAFETY: that field of a coroutine object holds a tuple or null.
+    unsafe {
+        let place = coroutine.add(layout.header + 8 * words).cast::<Obj>();
+        let origin = *place;
+        if !origin.is_null() && layout.type_of(origin) == object!(PyTuple_Type) {
+            *place = std::ptr::null_mut();
+            ffi::Py_DecRef(origin);
+        }
+    }
+}

@@ -1,0 +1,211 @@
+//! `_asyncio`: event loops that run, tasks that are made, futures that are fulfilled and awaited.
+
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use racetrace_probes::wire::Kind;
+
+use crate::ffi::{self, Obj, field};
+use crate::hooks::{Call, exchange_all, exchange_slot, of};
+use crate::layout::{Layout, type_slot};
+use crate::objects::type_info;
+use crate::state::{self, Fixed};
+use crate::{names, object, ring, stacks, sync, tasks, thread, watch};
+
+static TASK_INIT: AtomicUsize = AtomicUsize::new(0);
+static ITER_NEXT: AtomicUsize = AtomicUsize::new(0);
+static ITER_SEND: AtomicUsize = AtomicUsize::new(0);
+
+/// Offset of `am_await` in `PyAsyncMethods`, and of `am_send`.
+const AM_AWAIT: usize = 0;
+const AM_SEND: usize = 24;
+
+pub fn start(layout: &Layout, module: Obj) {
+    exchange_all(layout, module, &[c"_set_running_loop"], set_running_loop);
+    let future = of(module, c"Future");
+    let task = of(module, c"Task");
+    exchange_all(layout, future, &[c"set_result", c"set_exception", c"cancel"], fulfil);
+    if let Some(original) = exchange_slot(layout, task, type_slot::INIT, task_init as *const () as usize) {
+        TASK_INIT.store(original, Ordering::Relaxed);
+    }
+}
+
+fn set_running_loop(call: &Call) -> Obj {
+    let result = call.go_on();
+    let running = call.argument(0, c"loop");
+    if !result.is_null() {
+        let runs = !running.is_null() && running != object!(_Py_NoneStruct);
+        if !runs {
+            leave_task();
+        }
+        thread::set_loops(u32::from(runs));
+        if let (true, Some(fixed)) = (runs, state::fixed()) {
+            watch::activate(fixed);
+        }
+    }
+    result
+}
+
+/// The loop has stopped: this thread is itself again.
+fn leave_task() {
+    if thread::set_task(0) != 0 {
+        tasks::say(ring::slot(Kind::TaskSwitch, thread::tid()));
+    }
+}
+
+fn fulfil(call: &Call) -> Obj {
+    if let Some(fixed) = state::fixed() {
+        thread::outermost(|| {
+            tasks::strand(fixed, tasks::current_frame(&fixed.layout));
+            sync::channel(fixed, Kind::Signal, call.receiver);
+        });
+    }
+    call.go_on()
+}
+
+/// `Task.__init__(coro, *, loop, name, …)`.
+unsafe extern "C" fn task_init(task: Obj, args: Obj, kwargs: Obj) -> i32 {
+    type Init = unsafe extern "C" fn(Obj, Obj, Obj) -> i32;
+    // SAFETY: `tp_init` as it was in this slot.
+    let result = unsafe { std::mem::transmute::<usize, Init>(TASK_INIT.load(Ordering::Relaxed))(task, args, kwargs) };
+    if result == 0 && ring::recording() {
+        if let Some(fixed) = state::fixed() {
+            thread::outermost(|| made(fixed, task, args, kwargs));
+        }
+    }
+    result
+}
+
+fn made(fixed: &Fixed, task: Obj, args: Obj, kwargs: Obj) {
+    let layout = &fixed.layout;
+    // SAFETY: a tuple and a dict or null; results are borrowed.
+    let coroutine = unsafe {
+        if ffi::PyTuple_Size(args) > 0 {
+            ffi::PyTuple_GetItem(args, 0)
+        } else if kwargs.is_null() {
+            return;
+        } else {
+            ffi::PyDict_GetItemString(kwargs, c"coro".as_ptr())
+        }
+    };
+    if coroutine.is_null() {
+        return;
+    }
+    hook_awaiting(layout, task);
+    let name = task_name(task);
+    type_info(layout, layout.type_of(task));
+    let frame = tasks::current_frame(layout);
+    tasks::strand(fixed, frame);
+    let id = tasks::task_of(layout, coroutine);
+    let stack = stacks::stack(fixed, frame, None);
+    let ids = state::with(|state, _| (state.objects.channel(layout, &mut state.names, task), state.names.text(&name)));
+    let Some((future, name)) = ids else { return };
+    let mut slot = ring::slot(Kind::TaskNew, thread::tid());
+    (slot.a, slot.b, slot.word, slot.stack) = (id, future, name, stack);
+    tasks::say(slot);
+}
+
+fn task_name(task: Obj) -> String {
+    let method = of(task, c"get_name");
+    if method.is_null() {
+        return String::new();
+    }
+    // SAFETY: calls a method without arguments; references are given back.
+    unsafe {
+        let name = ffi::PyObject_CallObject(method, std::ptr::null_mut());
+        ffi::Py_DecRef(method);
+        if name.is_null() {
+            ffi::PyErr_Clear();
+            return String::new();
+        }
+        let text = names::utf8(name).unwrap_or_default().to_owned();
+        ffi::Py_DecRef(name);
+        text
+    }
+}
+
+/// The type of the iterators that `await` walks futures with is only to be had through one of them.
+fn hook_awaiting(layout: &Layout, task: Obj) {
+    static DONE: AtomicUsize = AtomicUsize::new(0);
+    if DONE.swap(1, Ordering::Relaxed) != 0 {
+        return;
+    }
+    // SAFETY: slots of types; `am_await` of a task makes an iterator and nothing else.
+    unsafe {
+        let methods: Obj = layout.slot(layout.type_of(task), type_slot::AS_ASYNC);
+        if methods.is_null() {
+            return;
+        }
+        let make: usize = field(methods, AM_AWAIT);
+        if make == 0 {
+            return;
+        }
+        let iterator = std::mem::transmute::<usize, unsafe extern "C" fn(Obj) -> Obj>(make)(task);
+        if iterator.is_null() {
+            ffi::PyErr_Clear();
+            return;
+        }
+        let class = layout.type_of(iterator);
+        if let Some(original) = exchange_slot(layout, class, type_slot::ITERNEXT, future_next as *const () as usize) {
+            ITER_NEXT.store(original, Ordering::Relaxed);
+        }
+        let methods: Obj = layout.slot(class, type_slot::AS_ASYNC);
+        if !methods.is_null() {
+            let send: usize = field(methods, AM_SEND);
+            if send != 0 {
+                ITER_SEND.store(send, Ordering::Relaxed);
+                methods.add(AM_SEND).cast::<AtomicUsize>().as_ref().inspect(|word| word.store(future_send as *const () as usize, Ordering::Release));
+            }
+        }
+        ffi::Py_DecRef(iterator);
+    }
+}
+
+/// The future behind such an iterator, kept alive.
+fn future_of(iterator: Obj) -> Obj {
+    let Some(fixed) = state::fixed() else { return std::ptr::null_mut() };
+    if !ring::recording() {
+        return std::ptr::null_mut();
+    }
+    // SAFETY: the iterator's future follows its header, and may be null when it is exhausted.
+    unsafe {
+        let future: Obj = field(iterator, fixed.layout.header);
+        if !future.is_null() {
+            ffi::Py_IncRef(future);
+        }
+        future
+    }
+}
+
+fn awaited(future: Obj, done: bool) {
+    if future.is_null() {
+        return;
+    }
+    if done {
+        if let Some(fixed) = state::fixed() {
+            thread::outermost(|| {
+                tasks::strand(fixed, tasks::current_frame(&fixed.layout));
+                sync::channel(fixed, Kind::Observe, future);
+            });
+        }
+    }
+    // SAFETY: the reference that `future_of` took.
+    unsafe { ffi::Py_DecRef(future) };
+}
+
+unsafe extern "C" fn future_next(iterator: Obj) -> Obj {
+    let future = future_of(iterator);
+    // SAFETY: `tp_iternext` as it was in this slot.
+    let result = unsafe { std::mem::transmute::<usize, unsafe extern "C" fn(Obj) -> Obj>(ITER_NEXT.load(Ordering::Relaxed))(iterator) };
+    awaited(future, result.is_null());
+    result
+}
+
+unsafe extern "C" fn future_send(iterator: Obj, value: Obj, result: *mut Obj) -> i32 {
+    const NEXT: i32 = 1;
+    type Send = unsafe extern "C" fn(Obj, Obj, *mut Obj) -> i32;
+    let future = future_of(iterator);
+    // SAFETY: `am_send` as it was in this slot.
+    let outcome = unsafe { std::mem::transmute::<usize, Send>(ITER_SEND.load(Ordering::Relaxed))(iterator, value, result) };
+    awaited(future, outcome != NEXT);
+    outcome
+}

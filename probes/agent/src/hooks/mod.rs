@@ -1,0 +1,322 @@
+//! Ways of being told: method tables and type slots of the interpreter that are exchanged for our own functions, which
+//! call the original and note what happened. Each submodule says what it listens to; this one knows how to listen.
+//!
+//! A method is exchanged in its `PyMethodDef`, where every way of calling it looks: bound methods made before, calls
+//! that the interpreter has specialised, `with` statements.
+
+pub mod asyncio;
+pub mod dealloc;
+pub mod locks;
+pub mod queues;
+pub mod threads;
+
+use std::ffi::{CStr, c_void};
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use crate::ffi::{self, METH_FASTCALL, METH_KEYWORDS, METH_METHOD, METH_NOARGS, METH_O, METH_VARARGS, MethodDef, Obj, field};
+use crate::layout::Layout;
+use crate::object;
+
+/// A call of an exchanged method, whatever its calling convention.
+pub struct Call {
+    pub receiver: Obj,
+    arguments: Arguments,
+    original: usize,
+}
+
+#[derive(Clone, Copy)]
+enum Arguments {
+    /// Second parameter of METH_NOARGS and METH_O.
+    One(Obj, bool),
+    /// METH_VARARGS, with keywords or null.
+    Tuple(Obj, Obj, bool),
+    /// METH_FASTCALL: values, their number, names of the last ones or null, takes keywords.
+    Fast(*const Obj, isize, Obj, bool),
+}
+
+pub type Handler = fn(&Call) -> Obj;
+
+impl Call {
+    /// Calls the original.
+    pub fn go_on(&self) -> Obj {
+        // SAFETY: the original was exchanged for a function of the same convention, with which it is called here.
+        unsafe {
+            match self.arguments {
+                Arguments::One(argument, _) => std::mem::transmute::<usize, ffi::CFunction>(self.original)(self.receiver, argument),
+                Arguments::Tuple(args, _, false) => std::mem::transmute::<usize, ffi::CFunction>(self.original)(self.receiver, args),
+                Arguments::Tuple(args, kwargs, true) => {
+                    std::mem::transmute::<usize, ffi::KeywordFunction>(self.original)(self.receiver, args, kwargs)
+                }
+                Arguments::Fast(args, count, _, false) => {
+                    std::mem::transmute::<usize, ffi::FastFunction>(self.original)(self.receiver, args, count)
+                }
+                Arguments::Fast(args, count, names, true) => {
+                    type Function = unsafe extern "C" fn(Obj, *const Obj, isize, Obj) -> Obj;
+                    std::mem::transmute::<usize, Function>(self.original)(self.receiver, args, count, names)
+                }
+            }
+        }
+    }
+
+    /// Calls the original with another first positional argument.
+    pub fn go_on_with_first(&self, first: Obj) -> Obj {
+        match self.arguments {
+            Arguments::Tuple(args, kwargs, keywords) => {
+                // SAFETY: copies a tuple; references are counted; the copy is given back.
+                unsafe {
+                    let size = ffi::PyTuple_Size(args);
+                    let copy = ffi::PyTuple_New(size);
+                    if copy.is_null() {
+                        return copy;
+                    }
+                    for index in 0..size {
+                        let item = if index == 0 { first } else { ffi::PyTuple_GetItem(args, index) };
+                        ffi::Py_IncRef(item);
+                        ffi::PyTuple_SetItem(copy, index, item);
+                    }
+                    let result = Call { arguments: Arguments::Tuple(copy, kwargs, keywords), ..*self }.go_on();
+                    ffi::Py_DecRef(copy);
+                    result
+                }
+            }
+            Arguments::Fast(args, count, names, keywords) => {
+                let named = if names.is_null() { 0 } else { unsafe { ffi::PyTuple_Size(names) } };
+                // SAFETY: `args` holds that many values.
+                let mut copy = unsafe { std::slice::from_raw_parts(args, (count + named) as usize) }.to_vec();
+                if let Some(place) = copy.first_mut() {
+                    *place = first;
+                }
+                Call { arguments: Arguments::Fast(copy.as_ptr(), count, names, keywords), ..*self }.go_on()
+            }
+            Arguments::One(..) => self.go_on(),
+        }
+    }
+
+    /// Is it called without any argument?
+    pub fn is_bare(&self) -> bool {
+        match self.arguments {
+            Arguments::One(argument, takes) => !takes || argument.is_null(),
+            // SAFETY: a tuple, a dict or null.
+            Arguments::Tuple(args, kwargs, _) => unsafe {
+                ffi::PyTuple_Size(args) == 0 && (kwargs.is_null() || ffi::PyDict_Size(kwargs) == 0)
+            },
+            Arguments::Fast(_, count, names, _) => count == 0 && names.is_null(),
+        }
+    }
+
+    /// Positional argument `number`, or the keyword argument of that name; null when absent.
+    pub fn argument(&self, number: isize, name: &CStr) -> Obj {
+        let nothing = std::ptr::null_mut();
+        // SAFETY: indexes are below the sizes asked for; results are borrowed for the time of the call.
+        unsafe {
+            match self.arguments {
+                Arguments::One(argument, takes) => {
+                    if takes && number == 0 { argument } else { nothing }
+                }
+                Arguments::Tuple(args, kwargs, _) => {
+                    if number < ffi::PyTuple_Size(args) {
+                        ffi::PyTuple_GetItem(args, number)
+                    } else if kwargs.is_null() {
+                        nothing
+                    } else {
+                        ffi::PyDict_GetItemString(kwargs, name.as_ptr())
+                    }
+                }
+                Arguments::Fast(args, count, names, _) => {
+                    if number < count {
+                        return *args.offset(number);
+                    }
+                    if names.is_null() {
+                        return nothing;
+                    }
+                    let wanted = name.to_str().ok();
+                    (0..ffi::PyTuple_Size(names))
+                        .find(|&index| crate::names::utf8(ffi::PyTuple_GetItem(names, index)) == wanted)
+                        .map_or(nothing, |index| *args.offset(count + index))
+                }
+            }
+        }
+    }
+}
+
+/// Most methods that can be exchanged.
+const MOST: usize = 96;
+
+/// An exchanged method: what was there, and who handles calls now.
+struct Exchange {
+    original: AtomicUsize,
+    handler: AtomicUsize,
+    def: AtomicUsize,
+}
+
+static EXCHANGES: [Exchange; MOST] =
+    [const { Exchange { original: AtomicUsize::new(0), handler: AtomicUsize::new(0), def: AtomicUsize::new(0) } }; MOST];
+static EXCHANGED: AtomicUsize = AtomicUsize::new(0);
+
+fn dispatch<const N: usize>(receiver: Obj, arguments: Arguments) -> Obj {
+    let exchange = &EXCHANGES[N];
+    let call = Call { receiver, arguments, original: exchange.original.load(Ordering::Relaxed) };
+    if !crate::ring::recording() {
+        return call.go_on();
+    }
+    // SAFETY: a handler is stored before the method is exchanged.
+    let handler: Handler = unsafe { std::mem::transmute(exchange.handler.load(Ordering::Relaxed)) };
+    handler(&call)
+}
+
+unsafe extern "C" fn none<const N: usize>(receiver: Obj, argument: Obj) -> Obj {
+    dispatch::<N>(receiver, Arguments::One(argument, false))
+}
+unsafe extern "C" fn one<const N: usize>(receiver: Obj, argument: Obj) -> Obj {
+    dispatch::<N>(receiver, Arguments::One(argument, true))
+}
+unsafe extern "C" fn tuple<const N: usize>(receiver: Obj, args: Obj) -> Obj {
+    dispatch::<N>(receiver, Arguments::Tuple(args, std::ptr::null_mut(), false))
+}
+unsafe extern "C" fn tuple_keywords<const N: usize>(receiver: Obj, args: Obj, kwargs: Obj) -> Obj {
+    dispatch::<N>(receiver, Arguments::Tuple(args, kwargs, true))
+}
+unsafe extern "C" fn fast<const N: usize>(receiver: Obj, args: *const Obj, count: isize) -> Obj {
+    dispatch::<N>(receiver, Arguments::Fast(args, count, std::ptr::null_mut(), false))
+}
+unsafe extern "C" fn fast_keywords<const N: usize>(receiver: Obj, args: *const Obj, count: isize, names: Obj) -> Obj {
+    dispatch::<N>(receiver, Arguments::Fast(args, count, names, true))
+}
+
+/// One function for each convention, for each exchange.
+struct Functions([usize; 6]);
+
+macro_rules! functions {
+    ($($n:literal)*) => {
+        fn functions(number: usize) -> Option<Functions> {
+            match number {
+                $($n => Some(Functions([
+                    none::<$n> as *const () as usize, one::<$n> as *const () as usize, tuple::<$n> as *const () as usize,
+                    tuple_keywords::<$n> as *const () as usize, fast::<$n> as *const () as usize, fast_keywords::<$n> as *const () as usize,
+                ])),)*
+                _ => None,
+            }
+        }
+    };
+}
+functions!(0 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15 16 17 18 19 20 21 22 23 24 25 26 27 28 29 30 31 32 33 34 35 36 37 38 39 40 41 42 43 44 45 46 47
+    48 49 50 51 52 53 54 55 56 57 58 59 60 61 62 63 64 65 66 67 68 69 70 71 72 73 74 75 76 77 78 79 80 81 82 83 84 85 86 87 88 89 90 91 92 93 94 95);
+
+/// Exchanges the method behind a method descriptor or a builtin function. False when it is neither, or another way of
+/// calling than the known ones is needed, or it was exchanged before.
+pub fn exchange(layout: &Layout, callable: Obj, handler: Handler) -> bool {
+    let Some(def) = definition(layout, callable) else { return false };
+    let taken = EXCHANGED.load(Ordering::Relaxed);
+    if EXCHANGES[..taken.min(MOST)].iter().any(|other| other.def.load(Ordering::Relaxed) == def as usize) {
+        return false;
+    }
+    let Some(Functions(choice)) = functions(taken) else { return false };
+    // SAFETY: `def` is the live definition of a method of the interpreter; its table is writable data, and the new
+    // function has the same convention. The store of the function is one word.
+    unsafe {
+        let flags = (*def).flags & (METH_VARARGS | METH_KEYWORDS | METH_NOARGS | METH_O | METH_FASTCALL | METH_METHOD);
+        const VARARGS_KEYWORDS: i32 = METH_VARARGS | METH_KEYWORDS;
+        const FAST_KEYWORDS: i32 = METH_FASTCALL | METH_KEYWORDS;
+        let function = match flags {
+            METH_NOARGS => choice[0],
+            METH_O => choice[1],
+            METH_VARARGS => choice[2],
+            VARARGS_KEYWORDS => choice[3],
+            METH_FASTCALL => choice[4],
+            FAST_KEYWORDS => choice[5],
+            _ => return false,
+        };
+        let exchange = &EXCHANGES[taken];
+        exchange.original.store((*def).function as usize, Ordering::Relaxed);
+        exchange.handler.store(handler as usize, Ordering::Relaxed);
+        exchange.def.store(def as usize, Ordering::Relaxed);
+        EXCHANGED.store(taken + 1, Ordering::Relaxed);
+        (&raw mut (*def).function).cast::<AtomicUsize>().as_ref().inspect(|word| word.store(function, Ordering::Release));
+    }
+    true
+}
+
+fn definition(layout: &Layout, callable: Obj) -> Option<*mut MethodDef> {
+    if callable.is_null() {
+        return None;
+    }
+    let kind = layout.type_of(callable);
+    // SAFETY: a builtin's definition follows its header, a descriptor's comes after type, name and qualified name.
+    let def: *mut MethodDef = unsafe {
+        if kind == object!(PyCFunction_Type) {
+            field(callable, layout.header)
+        } else if kind == object!(PyMethodDescr_Type) {
+            field(callable, layout.header + 24)
+        } else {
+            return None;
+        }
+    };
+    (!def.is_null()).then_some(def)
+}
+
+/// A loaded module, borrowed; null when it is not loaded.
+pub fn loaded(name: &CStr) -> Obj {
+    // SAFETY: the dict of modules with a str key; the result is borrowed.
+    unsafe { ffi::PyDict_GetItemString(ffi::PyImport_GetModuleDict(), name.as_ptr()) }
+}
+
+/// An attribute of a module (a new reference that is kept for good), or null.
+pub fn of(object: Obj, name: &CStr) -> Obj {
+    if object.is_null() {
+        return object;
+    }
+    // SAFETY: an attribute look-up; its failure is cleared.
+    unsafe {
+        let value = ffi::PyObject_GetAttrString(object, name.as_ptr());
+        if value.is_null() {
+            ffi::PyErr_Clear();
+        }
+        value
+    }
+}
+
+/// Exchanges some methods of a type or functions of a module; those that there are.
+pub fn exchange_all(layout: &Layout, owner: Obj, names: &[&CStr], handler: Handler) {
+    for name in names {
+        exchange(layout, of(owner, name), handler);
+    }
+}
+
+/// Exchanges a word-sized slot of a type, and gives the function that was there.
+pub fn exchange_slot(layout: &Layout, class: Obj, slot: usize, function: usize) -> Option<usize> {
+    if class.is_null() {
+        return None;
+    }
+    // SAFETY: `class` is a type object, `slot` a function slot of it, `function` of the slot's type.
+    unsafe {
+        let original: usize = layout.slot(class, slot);
+        if original == 0 || original == function {
+            return None;
+        }
+        dealloc::set(layout, class, slot, function);
+        Some(original)
+    }
+}
+
+/// Hooks what is there from the start.
+pub fn start(layout: &Layout) {
+    locks::start(layout);
+    threads::start(layout);
+}
+
+/// Hooks modules that have been loaded since. Called whenever new code is seen.
+pub fn look_again(layout: &Layout) {
+    static QUEUES: AtomicUsize = AtomicUsize::new(0);
+    static ASYNCIO: AtomicUsize = AtomicUsize::new(0);
+    for (name, done, start) in [(c"_queue", &QUEUES, queues::start as fn(&Layout, Obj)), (c"_asyncio", &ASYNCIO, asyncio::start)] {
+        if done.load(Ordering::Relaxed) == 0 {
+            let module = loaded(name);
+            if !module.is_null() && done.swap(1, Ordering::Relaxed) == 0 {
+                start(layout, module);
+            }
+        }
+    }
+}
+
+/// For handlers: a function pointer of unknown type, never null.
+pub type Raw = *mut c_void;

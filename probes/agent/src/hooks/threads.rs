@@ -1,0 +1,200 @@
+//! Threads: started (with a token that travels to the child), begun, ended, joined.
+
+use std::cell::Cell;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use racetrace_probes::wire::Kind;
+
+use crate::ffi::{self, METH_KEYWORDS, METH_VARARGS, MethodDef, Obj};
+use crate::hooks::{Call, exchange_all, of};
+use crate::layout::Layout;
+use crate::objects::type_info;
+use crate::state::{self, Fixed};
+use crate::{names, object, ring, stacks, tasks, thread, watch};
+
+static TOKENS: AtomicU64 = AtomicU64::new(1);
+
+thread_local! {
+    static TOKEN: Cell<u64> = const { Cell::new(0) };
+}
+
+static BEGIN: MethodDef = MethodDef {
+    name: c"racetrace_thread".as_ptr(),
+    function: begin as *mut std::ffi::c_void,
+    flags: METH_VARARGS | METH_KEYWORDS,
+    doc: std::ptr::null(),
+};
+// SAFETY: never written.
+unsafe impl Sync for MethodDef {}
+
+pub fn start(layout: &Layout) {
+    // SAFETY: imports a builtin module.
+    let module = unsafe { ffi::PyImport_ImportModule(c"_thread".as_ptr()) };
+    exchange_all(layout, module, &[c"start_new_thread", c"start_new", c"start_joinable_thread"], start_thread);
+    exchange_all(layout, module, &[c"_set_sentinel"], set_sentinel);
+    let handle = of(module, c"_ThreadHandle");
+    exchange_all(layout, handle, &[c"join"], join);
+    exchange_all(layout, handle, &[c"is_done"], is_done);
+}
+
+/// The function that the new thread is to run is wrapped, so that the thread says when it begins and ends.
+fn start_thread(call: &Call) -> Obj {
+    let Some(fixed) = state::fixed() else { return call.go_on() };
+    let function = call.argument(0, c"function");
+    if function.is_null() {
+        return call.go_on();
+    }
+    let token = TOKENS.fetch_add(1, Ordering::Relaxed);
+    let Some(wrapped) = thread::outermost(|| wrap(function, token)).flatten() else { return call.go_on() };
+    watch::activate(fixed);
+    thread::outermost(|| {
+        let frame = tasks::current_frame(&fixed.layout);
+        tasks::strand(fixed, frame);
+        let mut slot = ring::slot(Kind::ThreadStart, thread::tid());
+        (slot.a, slot.stack) = (token, stacks::stack(fixed, frame, None));
+        tasks::say(slot);
+    });
+    let handle = call.argument(1, c"handle");
+    if !handle.is_null() && handle != object!(_Py_NoneStruct) && fixed.layout.minor >= 13 {
+        remember(handle, token);
+    }
+    let result = call.go_on_with_first(wrapped);
+    // SAFETY: our reference; the thread has its own.
+    unsafe { ffi::Py_DecRef(wrapped) };
+    result
+}
+
+/// A builtin whose `self` is the tuple of the function and the token.
+fn wrap(function: Obj, token: u64) -> Option<Obj> {
+    // SAFETY: makes a tuple and a builtin; references are counted.
+    unsafe {
+        let pair = ffi::PyTuple_New(2);
+        if pair.is_null() {
+            ffi::PyErr_Clear();
+            return None;
+        }
+        ffi::Py_IncRef(function);
+        ffi::PyTuple_SetItem(pair, 0, function);
+        ffi::PyTuple_SetItem(pair, 1, ffi::PyLong_FromLong(token as i64));
+        let wrapped = ffi::PyCMethod_New(&raw const BEGIN, pair, std::ptr::null_mut(), std::ptr::null_mut());
+        ffi::Py_DecRef(pair);
+        if wrapped.is_null() {
+            ffi::PyErr_Clear();
+            return None;
+        }
+        Some(wrapped)
+    }
+}
+
+/// Runs in the new thread.
+unsafe extern "C" fn begin(pair: Obj, args: Obj, kwargs: Obj) -> Obj {
+    // SAFETY: `pair` was made by `wrap`.
+    let (function, token) = unsafe { (ffi::PyTuple_GetItem(pair, 0), ffi::PyLong_AsLongLong(ffi::PyTuple_GetItem(pair, 1)) as u64) };
+    TOKEN.with(|current| current.set(token));
+    if let Some(fixed) = state::fixed() {
+        thread::outermost(|| introduce(token, &name_of(function)));
+        watch::thread_begins(fixed);
+    }
+    // SAFETY: calls what the program asked to be called.
+    let result = unsafe { ffi::PyObject_Call(function, args, kwargs) };
+    thread::outermost(|| tasks::say(ring::slot(Kind::ThreadEnd, thread::tid())));
+    TOKEN.with(|current| current.set(0));
+    result
+}
+
+/// Says that this thread begins.
+pub fn introduce(token: u64, name: &str) {
+    thread::introduce(ring::generation());
+    let word = state::with(|state, _| state.names.text(name)).unwrap_or(0);
+    let mut slot = ring::slot(Kind::ThreadBegin, thread::tid());
+    (slot.a, slot.word) = (token, word);
+    tasks::say(slot);
+}
+
+/// The `threading.Thread`'s name, when that is what runs.
+fn name_of(function: Obj) -> String {
+    let owner = of(function, c"__self__");
+    let name = of(owner, c"_name");
+    let text = names::utf8(name).unwrap_or_default().to_owned();
+    for object in [owner, name] {
+        if !object.is_null() {
+            // SAFETY: gives back the reference that `of` took.
+            unsafe { ffi::Py_DecRef(object) };
+        }
+    }
+    text
+}
+
+/// The object's end is told too, so that its address can be used again.
+fn remember(object: Obj, token: u64) {
+    let Some(fixed) = state::fixed() else { return };
+    type_info(&fixed.layout, fixed.layout.type_of(object));
+    state::with(|state, _| {
+        state.objects.identity(object);
+        state.threads.set(object as u64, token);
+    });
+}
+
+fn known(object: Obj) -> Option<u64> {
+    state::with(|state, _| state.threads.get(object as u64)).flatten()
+}
+
+/// Up to 3.12: the lock whose release says that this thread has ended.
+fn set_sentinel(call: &Call) -> Obj {
+    let lock = call.go_on();
+    let token = TOKEN.with(Cell::get);
+    if !lock.is_null() && token != 0 {
+        remember(lock, token);
+    }
+    lock
+}
+
+/// Is this lock a thread's sentinel? Its token then.
+pub fn ended_by_lock(lock: Obj) -> Option<u64> {
+    known(lock)
+}
+
+pub fn joined(fixed: &Fixed, token: u64) {
+    thread::outermost(|| {
+        tasks::strand(fixed, tasks::current_frame(&fixed.layout));
+        let mut slot = ring::slot(Kind::ThreadJoin, thread::tid());
+        slot.a = token;
+        tasks::say(slot);
+    });
+}
+
+/// 3.13+: `_ThreadHandle.join(timeout=None)`.
+fn join(call: &Call) -> Obj {
+    let result = call.go_on();
+    let Some(fixed) = state::fixed() else { return result };
+    if !result.is_null() {
+        if let Some(token) = known(call.receiver) {
+            let done = of(call.receiver, c"is_done");
+            // SAFETY: calls a method without arguments, which notes the join by itself when the thread has ended.
+            unsafe {
+                if !done.is_null() {
+                    let answer = ffi::PyObject_CallObject(done, std::ptr::null_mut());
+                    if answer == object!(_Py_TrueStruct) && ring::recording() {
+                        joined(fixed, token);
+                    }
+                    for object in [done, answer] {
+                        if !object.is_null() {
+                            ffi::Py_DecRef(object);
+                        }
+                    }
+                }
+            }
+        }
+    }
+    result
+}
+
+fn is_done(call: &Call) -> Obj {
+    let result = call.go_on();
+    if result == object!(_Py_TrueStruct) {
+        if let (Some(fixed), Some(token)) = (state::fixed(), known(call.receiver)) {
+            joined(fixed, token);
+        }
+    }
+    result
+}

@@ -1,0 +1,254 @@
+//! 3.12 and later: instruction events through `sys.monitoring`, with callbacks in native code. Code without watches is
+//! never instrumented; and until there is a second strand, none is, but for loops that change what they walk.
+
+use std::ffi::{CStr, c_int};
+use std::sync::atomic::{AtomicBool, AtomicPtr, AtomicU8, Ordering};
+
+use racetrace_probes::wire::{Kind, Origin};
+
+use crate::access::{self, Site};
+use crate::codes::{self, Entry};
+use crate::ffi::{self, FastFunction, METH_FASTCALL, MethodDef, Obj, field};
+use crate::state::{self, Fixed};
+use crate::{object, ring, stacks, sync, tasks, thread};
+
+const PY_START: c_int = 1 << 0;
+const PY_RESUME: c_int = 1 << 1;
+const PY_RETURN: c_int = 1 << 2;
+const PY_YIELD: c_int = 1 << 3;
+const INSTRUCTION: c_int = 1 << 6;
+const PY_UNWIND_3_12: c_int = 1 << 14;
+
+/// Tool ids that no convention gives to anybody, then the others.
+const TOOLS: [c_int; 4] = [4, 3, 5, 1];
+
+static TOOL: AtomicU8 = AtomicU8::new(u8::MAX);
+static SET_LOCAL: AtomicPtr<u8> = AtomicPtr::new(std::ptr::null_mut());
+static DISABLE: AtomicPtr<u8> = AtomicPtr::new(std::ptr::null_mut());
+static ACTIVE: AtomicBool = AtomicBool::new(false);
+
+/// Registers the callbacks.
+pub fn start() -> Result<(), &'static str> {
+    // SAFETY: ordinary calls with the GIL; what they return is checked.
+    unsafe {
+        let sys = ffi::PyImport_ImportModule(c"sys".as_ptr());
+        let monitoring = get(sys, c"monitoring").ok_or("sys.monitoring is missing")?;
+        let tool = claim(monitoring).ok_or("every tool id of sys.monitoring is taken")?;
+        TOOL.store(tool as u8, Ordering::Relaxed);
+        DISABLE.store(get(monitoring, c"DISABLE").ok_or("sys.monitoring.DISABLE is missing")?, Ordering::Relaxed);
+        SET_LOCAL.store(get(monitoring, c"set_local_events").ok_or("set_local_events is missing")?, Ordering::Relaxed);
+        let register = get(monitoring, c"register_callback").ok_or("register_callback is missing")?;
+        let callbacks: [(c_int, &CStr, FastFunction); 5] = [
+            (PY_START, c"racetrace_start", on_start),
+            (PY_RESUME, c"racetrace_resume", on_start),
+            (PY_RETURN, c"racetrace_return", on_return),
+            (PY_YIELD, c"racetrace_yield", on_yield),
+            (INSTRUCTION, c"racetrace_instruction", on_instruction),
+        ];
+        for (event, name, function) in callbacks {
+            let callback = builtin(name, function);
+            let done = ffi::PyObject_CallFunction(register, c"iiO".as_ptr(), tool, event, callback);
+            if done.is_null() {
+                ffi::PyErr_Clear();
+                return Err("register_callback failed");
+            }
+        }
+        let set_events = get(monitoring, c"set_events").ok_or("set_events is missing")?;
+        if ffi::PyObject_CallFunction(set_events, c"ii".as_ptr(), tool, PY_START | PY_RESUME).is_null() {
+            ffi::PyErr_Clear();
+            return Err("set_events failed");
+        }
+    }
+    let _ = PY_UNWIND_3_12;
+    Ok(())
+}
+
+unsafe fn get(object: Obj, name: &CStr) -> Option<Obj> {
+    if object.is_null() {
+        return None;
+    }
+    // SAFETY: an attribute look-up with the GIL; a new reference, kept for good.
+    let value = unsafe { ffi::PyObject_GetAttrString(object, name.as_ptr()) };
+    if value.is_null() {
+        // SAFETY: clears the error of the look-up.
+        unsafe { ffi::PyErr_Clear() };
+        return None;
+    }
+    Some(value)
+}
+
+unsafe fn claim(monitoring: Obj) -> Option<c_int> {
+    // SAFETY: as in `get`.
+    let claim = unsafe { get(monitoring, c"use_tool_id") }?;
+    TOOLS.into_iter().find(|&tool| {
+        // SAFETY: an ordinary call; a failure is cleared.
+        unsafe {
+            let done = ffi::PyObject_CallFunction(claim, c"is".as_ptr(), tool, c"racetrace".as_ptr());
+            if done.is_null() {
+                ffi::PyErr_Clear();
+            }
+            !done.is_null()
+        }
+    })
+}
+
+/// A builtin function object; never freed, nor its definition.
+pub fn builtin(name: &'static CStr, function: FastFunction) -> Obj {
+    let def = Box::leak(Box::new(MethodDef {
+        name: name.as_ptr(),
+        function: function as *mut std::ffi::c_void,
+        flags: METH_FASTCALL,
+        doc: std::ptr::null(),
+    }));
+    // SAFETY: the definition lives for ever.
+    unsafe { ffi::PyCMethod_New(def, std::ptr::null_mut(), std::ptr::null_mut(), std::ptr::null_mut()) }
+}
+
+/// There is a second strand: from here on accesses count.
+pub fn activate(fixed: &Fixed) {
+    if ACTIVE.swap(true, Ordering::AcqRel) {
+        return;
+    }
+    let known = state::with(|state, _| state.codes.all()).unwrap_or_default();
+    for entry in known {
+        instrument(entry);
+    }
+    let _ = fixed;
+}
+
+pub fn is_active() -> bool {
+    ACTIVE.load(Ordering::Relaxed)
+}
+
+fn wants_events(entry: &Entry) -> c_int {
+    if entry.origin != Origin::User {
+        return 0;
+    }
+    let accesses = if entry.is_watched() && (is_active() || entry.walks_and_changes) { INSTRUCTION } else { 0 };
+    let suspensions = if entry.flags & tasks::COROUTINE_FLAGS != 0 { PY_YIELD } else { 0 };
+    accesses | suspensions
+}
+
+fn instrument(entry: &'static Entry) {
+    set_local(entry.code, wants_events(entry));
+}
+
+fn set_local(code: Obj, events: c_int) {
+    if events == 0 {
+        return;
+    }
+    let tool = c_int::from(TOOL.load(Ordering::Relaxed));
+    // SAFETY: a call of `sys.monitoring.set_local_events` with the GIL; a failure is cleared.
+    unsafe {
+        let done = ffi::PyObject_CallFunction(SET_LOCAL.load(Ordering::Relaxed), c"iOi".as_ptr(), tool, code, events);
+        if done.is_null() { ffi::PyErr_Clear() } else { ffi::Py_DecRef(done) }
+    }
+}
+
+fn none() -> Obj {
+    let none = object!(_Py_NoneStruct);
+    // SAFETY: None is immortal from 3.12 on.
+    unsafe { ffi::Py_IncRef(none) };
+    none
+}
+
+fn disable() -> Obj {
+    let disable = DISABLE.load(Ordering::Relaxed);
+    // SAFETY: a new reference to an object that we keep.
+    unsafe { ffi::Py_IncRef(disable) };
+    disable
+}
+
+fn frame_of(fixed: &Fixed, code: Obj) -> Option<Obj> {
+    let frame = tasks::current_frame(&fixed.layout);
+    (!frame.is_null() && fixed.layout.code(frame) == code).then_some(frame)
+}
+
+/// A function is entered (or a generator resumed) for the first time since it was last looked at.
+unsafe extern "C" fn on_start(_self: Obj, args: *const Obj, count: isize) -> Obj {
+    let Some(fixed) = state::fixed() else { return none() };
+    if count < 2 || !ring::recording() {
+        return disable();
+    }
+    // SAFETY: the interpreter passes the code object and an offset.
+    let code = unsafe { *args };
+    let Some(frame) = frame_of(fixed, code) else { return none() };
+    let again = thread::outermost(|| {
+        let Some(entry) = codes::learn(fixed, code, fixed.layout.globals(frame)) else { return false };
+        match entry.sync {
+            Some(role) => {
+                if !entry.prepared.swap(true, Ordering::Relaxed) {
+                    set_local(code, PY_RETURN);
+                }
+                sync::entered(fixed, entry, role, frame);
+                true
+            }
+            None => {
+                if !entry.prepared.swap(true, Ordering::Relaxed) {
+                    instrument(entry);
+                }
+                false
+            }
+        }
+    });
+    if again == Some(false) { disable() } else { none() }
+}
+
+unsafe extern "C" fn on_return(_self: Obj, args: *const Obj, count: isize) -> Obj {
+    let Some(fixed) = state::fixed() else { return none() };
+    if count < 3 {
+        return none();
+    }
+    // SAFETY: code object, offset, returned value.
+    let (code, result) = unsafe { (*args, *args.add(2)) };
+    thread::outermost(|| {
+        let entry = state::with(|state, _| state.codes.entry(code)).flatten()?;
+        let frame = frame_of(fixed, code)?;
+        sync::returned(fixed, entry, entry.sync?, frame, result);
+        Some(())
+    });
+    none()
+}
+
+/// A coroutine gives way.
+unsafe extern "C" fn on_yield(_self: Obj, args: *const Obj, count: isize) -> Obj {
+    let Some(fixed) = state::fixed() else { return none() };
+    if count < 3 || thread::loops() == 0 {
+        return none();
+    }
+    // SAFETY: code object, offset, yielded value.
+    let (code, value) = unsafe { (*args, *args.add(2)) };
+    if crate::names::type_name(&fixed.layout, fixed.layout.type_of(value)) == "async_generator_wrapped_value" {
+        return none(); // a value for the consumer, not a suspension
+    }
+    thread::outermost(|| {
+        let frame = frame_of(fixed, code)?;
+        suspended(fixed, frame);
+        Some(())
+    });
+    none()
+}
+
+pub fn suspended(fixed: &Fixed, frame: Obj) {
+    tasks::strand(fixed, frame);
+    let mut slot = ring::slot(Kind::Suspend, thread::tid());
+    slot.stack = stacks::stack(fixed, frame, None);
+    tasks::say(slot);
+}
+
+unsafe extern "C" fn on_instruction(_self: Obj, args: *const Obj, count: isize) -> Obj {
+    let Some(fixed) = state::fixed() else { return none() };
+    if count < 2 || !ring::recording() {
+        return disable();
+    }
+    // SAFETY: code object and offset, a non-negative int of one digit.
+    let (code, offset) = unsafe { (*args, field::<u32>(*args.add(1), fixed.layout.header + 8)) };
+    let Some(entry) = state::with(|state, _| state.codes.entry(code)).flatten() else { return disable() };
+    if entry.watches(offset).is_empty() && entry.plan.enter != Some(offset) {
+        return disable();
+    }
+    if let Some(frame) = frame_of(fixed, code) {
+        thread::outermost(|| access::at_instruction(&Site { fixed, entry, frame, offset }));
+    }
+    none()
+}

@@ -1,0 +1,224 @@
+//! The producer's side of the shared memory (see `racetrace_probes::wire`). It knows no Python, and gives way: when the
+//! consumer is gone or the file cannot be had, recording stops and the program goes on.
+
+use std::ffi::CString;
+use std::ptr::{addr_of_mut, null_mut};
+use std::sync::atomic::{AtomicBool, AtomicPtr, AtomicU32, AtomicU64, Ordering};
+
+use racetrace_probes::wire::{self, BLOB_BYTES, BLOB_MAX, FILE_BYTES, Full, HEADER_BYTES, Header, Kind, SLOT_BYTES, SLOTS, Slot};
+
+/// The mapped file, or null while nothing is recorded.
+static MAP: AtomicPtr<u8> = AtomicPtr::new(null_mut());
+static NUMBER: AtomicU32 = AtomicU32::new(0);
+/// A forked child has not made its own file yet.
+static PENDING: AtomicBool = AtomicBool::new(false);
+
+/// How long a full ring may go without any sign of life before the consumer's process is looked for.
+const WAIT_NS: i64 = 2_000_000;
+const SILENT_WAITS: u32 = 1000;
+
+/// Is anything recorded? In a forked child this makes its file, at the first occasion outside of the agent's gate.
+#[inline(always)]
+pub fn recording() -> bool {
+    if !MAP.load(Ordering::Relaxed).is_null() {
+        return true;
+    }
+    if PENDING.load(Ordering::Relaxed) && PENDING.swap(false, Ordering::AcqRel) {
+        crate::start::make_ring();
+        return !MAP.load(Ordering::Relaxed).is_null();
+    }
+    false
+}
+
+/// In the child of a fork: the file in use is the parent's.
+pub fn leave_to_parent() {
+    if !MAP.load(Ordering::Relaxed).is_null() {
+        abandon();
+        PENDING.store(true, Ordering::Release);
+    }
+}
+
+/// Counts the files: a thread has to be introduced to each.
+pub fn generation() -> u32 {
+    NUMBER.load(Ordering::Relaxed)
+}
+
+/// Makes this process's ring in `session`/rings. Only system calls: this also runs in the child of a fork.
+pub fn open(session: &str, when_full: Full) -> bool {
+    // SAFETY: plain system calls on our own paths; the mapping is checked, and as long as the file that was allocated.
+    unsafe {
+        let pid = libc::getpid() as u32;
+        let number = NUMBER.fetch_add(1, Ordering::Relaxed);
+        let Ok(temporary) = CString::new(format!("{session}/rings/.{pid}-{number}.new")) else { return false };
+        let Ok(name) = CString::new(format!("{session}/rings/{pid}-{number}.ring")) else { return false };
+        let fd = libc::open(temporary.as_ptr(), libc::O_RDWR | libc::O_CREAT | libc::O_EXCL | libc::O_CLOEXEC, 0o600);
+        if fd < 0 {
+            return false;
+        }
+        let allocated = libc::posix_fallocate(fd, 0, FILE_BYTES as i64) == 0;
+        let map = if allocated {
+            libc::mmap(null_mut(), FILE_BYTES as usize, libc::PROT_READ | libc::PROT_WRITE, libc::MAP_SHARED, fd, 0)
+        } else {
+            libc::MAP_FAILED
+        };
+        libc::close(fd);
+        if map == libc::MAP_FAILED {
+            libc::unlink(temporary.as_ptr());
+            return false;
+        }
+        let header = &*map.cast::<Header>();
+        header.version.store(wire::VERSION, Ordering::Relaxed);
+        header.pid.store(pid, Ordering::Relaxed);
+        header.parent.store(libc::getppid() as u32, Ordering::Relaxed);
+        header.when_full.store(when_full as u32, Ordering::Relaxed);
+        header.base_ns.store(monotonic_ns(), Ordering::Relaxed);
+        header.base_ticks.store(ticks(), Ordering::Relaxed);
+        header.magic.store(wire::MAGIC, Ordering::Release);
+        MAP.store(map.cast(), Ordering::Release);
+        if libc::rename(temporary.as_ptr(), name.as_ptr()) != 0 {
+            MAP.store(null_mut(), Ordering::Release);
+            return false;
+        }
+        true
+    }
+}
+
+/// Forgets the ring without unmapping it (another thread may be writing): the process that made it goes on using it.
+pub fn abandon() {
+    MAP.store(null_mut(), Ordering::Release);
+}
+
+/// Says goodbye: nothing more will come from this process.
+pub fn close() {
+    if let Some(header) = header() {
+        header.state.store(wire::STATE_ENDED, Ordering::Release);
+    }
+    abandon();
+}
+
+fn header() -> Option<&'static Header> {
+    let map = MAP.load(Ordering::Acquire);
+    // SAFETY: a mapping is never unmapped, and begins with a header.
+    (!map.is_null()).then(|| unsafe { &*map.cast::<Header>() })
+}
+
+/// Writes one record. Waits for room, or drops it, as the ring was opened for.
+#[inline]
+pub fn push(mut slot: Slot) {
+    let map = MAP.load(Ordering::Acquire);
+    if map.is_null() {
+        return;
+    }
+    // SAFETY: as in `header`; the slot's index is below SLOTS, inside the mapping.
+    unsafe {
+        let header = &*map.cast::<Header>();
+        let sequence = header.head.load(Ordering::Relaxed);
+        if sequence.wrapping_sub(header.tail.load(Ordering::Acquire)) >= SLOTS - 64 && !wait(header, || {
+            header.head.load(Ordering::Relaxed).wrapping_sub(header.tail.load(Ordering::Acquire)) < SLOTS - 64
+        }) {
+            header.dropped.fetch_add(1, Ordering::Relaxed);
+            return;
+        }
+        let sequence = header.head.fetch_add(1, Ordering::AcqRel);
+        slot.time = ticks();
+        let place = map.add(HEADER_BYTES + (sequence % SLOTS) as usize * SLOT_BYTES).cast::<Slot>();
+        slot.stamp = 0;
+        place.write(slot);
+        AtomicU64::from_ptr(addr_of_mut!((*place).stamp)).store(sequence.wrapping_add(1), Ordering::Release);
+    }
+}
+
+/// Writes bytes and then a record that refers to them in `a` (position) and `b` (length). One caller at a time.
+pub fn push_blob(mut slot: Slot, bytes: &[u8]) {
+    let map = MAP.load(Ordering::Acquire);
+    let length = bytes.len() as u64;
+    if map.is_null() || length > BLOB_MAX {
+        return;
+    }
+    // SAFETY: as in `push`; position and length are inside the blob.
+    unsafe {
+        let header = &*map.cast::<Header>();
+        let mut position = header.blob_head.load(Ordering::Relaxed);
+        if position % BLOB_BYTES + length > BLOB_BYTES {
+            position += BLOB_BYTES - position % BLOB_BYTES;
+        }
+        let room = || position + length - header.blob_tail.load(Ordering::Acquire) <= BLOB_BYTES;
+        if !room() && !wait(header, room) {
+            header.dropped.fetch_add(1, Ordering::Relaxed);
+            return;
+        }
+        let start = HEADER_BYTES + SLOTS as usize * SLOT_BYTES + (position % BLOB_BYTES) as usize;
+        map.add(start).copy_from_nonoverlapping(bytes.as_ptr(), bytes.len());
+        header.blob_head.store(position + length, Ordering::Release);
+        slot.a = position;
+        slot.b = length;
+    }
+    push(slot);
+}
+
+pub fn note_lost(count: u64) {
+    if let Some(header) = header() {
+        header.dropped.fetch_add(count, Ordering::Relaxed);
+    }
+}
+
+/// Waits until there is room. False: drop instead; and when the consumer is gone, nothing is recorded any more.
+#[cold]
+fn wait(header: &Header, room: impl Fn() -> bool) -> bool {
+    let mut beat = header.heartbeat.load(Ordering::Relaxed);
+    let mut silent = 0;
+    loop {
+        if room() {
+            return true;
+        }
+        if header.state.load(Ordering::Relaxed) == wire::STATE_STOP {
+            abandon();
+            return false;
+        }
+        if header.when_full.load(Ordering::Relaxed) == Full::Drop as u32 {
+            return false;
+        }
+        let seen = header.room.load(Ordering::Relaxed);
+        let patience = libc::timespec { tv_sec: 0, tv_nsec: WAIT_NS };
+        // SAFETY: a futex wait on our own mapping, bounded in time.
+        unsafe { libc::syscall(libc::SYS_futex, header.room.as_ptr(), libc::FUTEX_WAIT, seen, &raw const patience) };
+        let now = header.heartbeat.load(Ordering::Relaxed);
+        silent = if now == beat { silent + 1 } else { 0 };
+        beat = now;
+        if silent > SILENT_WAITS && !consumer_lives(header) {
+            abandon();
+            return false;
+        }
+    }
+}
+
+fn consumer_lives(header: &Header) -> bool {
+    let pid = header.consumer.load(Ordering::Relaxed);
+    // Without a consumer yet: the session's tool has not found this ring; it is our ancestor's job, give it time.
+    // SAFETY: signal 0 only asks.
+    pid != 0 && (unsafe { libc::kill(pid as i32, 0) } == 0 || std::io::Error::last_os_error().raw_os_error() == Some(libc::EPERM))
+}
+
+pub fn monotonic_ns() -> u64 {
+    let mut now = libc::timespec { tv_sec: 0, tv_nsec: 0 };
+    // SAFETY: writes into our own timespec.
+    unsafe { libc::clock_gettime(libc::CLOCK_MONOTONIC, &raw mut now) };
+    now.tv_sec as u64 * 1_000_000_000 + now.tv_nsec as u64
+}
+
+#[inline(always)]
+pub fn ticks() -> u64 {
+    #[cfg(target_arch = "x86_64")]
+    // SAFETY: every x86-64 processor has the instruction.
+    unsafe {
+        core::arch::x86_64::_rdtsc()
+    }
+    #[cfg(not(target_arch = "x86_64"))]
+    monotonic_ns()
+}
+
+/// A record of that kind by the current thread, other fields zero.
+#[inline(always)]
+pub fn slot(kind: Kind, tid: u32) -> Slot {
+    Slot { kind: kind as u8, tid, ..Slot::default() }
+}

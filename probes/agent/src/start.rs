@@ -1,0 +1,190 @@
+//! The extension module: `start(session, libraries, standard)` puts everything in place. Goodbyes and forks are here too.
+
+use std::ffi::{c_int, c_void};
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use racetrace_probes::wire::{Full, Kind};
+
+use crate::ffi::{self, METH_VARARGS, MethodDef, Obj};
+use crate::hooks::{loaded, of, threads};
+use crate::layout::Layout;
+use crate::names::utf8;
+use crate::state::{self, Fixed};
+use crate::{coroutines, hooks, object, ring, tasks, thread, watch};
+
+static METHODS: [MethodDef; 2] = [
+    MethodDef { name: c"start".as_ptr(), function: start as *mut c_void, flags: METH_VARARGS, doc: std::ptr::null() },
+    MethodDef { name: std::ptr::null(), function: std::ptr::null_mut(), flags: 0, doc: std::ptr::null() },
+];
+
+#[repr(C)]
+struct ModuleSlot {
+    id: c_int,
+    value: *mut c_void,
+}
+
+const PY_MOD_MULTIPLE_INTERPRETERS: c_int = 3;
+const PY_MOD_GIL: c_int = 4;
+
+/// What the import system asks for: the module's definition, made for the build that we are in.
+#[unsafe(no_mangle)]
+pub extern "C" fn PyInit_racetrace_agent() -> Obj {
+    let Ok(layout) = Layout::detect() else { return std::ptr::null_mut() };
+    // PyModuleDef_Base, then name, doc, size, methods, slots, traverse, clear, free: words, whose header differs.
+    let header_words = layout.header / 8;
+    let def = Box::leak(vec![0usize; header_words + 3 + 8].into_boxed_slice());
+    // An immortal static object, as PyModuleDef_HEAD_INIT makes it.
+    if layout.free_threaded {
+        def[1] = 0;
+        def[2] = 0;
+        if let Some(local) = def.get_mut(1) {
+            *local = (u32::MAX as usize) << 32;
+        }
+    } else {
+        def[0] = if layout.minor >= 12 { u32::MAX as usize } else { 1 << 29 };
+    }
+    let mut slots = Vec::new();
+    if layout.minor >= 12 {
+        slots.push(ModuleSlot { id: PY_MOD_MULTIPLE_INTERPRETERS, value: std::ptr::without_provenance_mut(1) });
+    }
+    if layout.minor >= 13 {
+        // Without this, loading would switch the GIL of a free-threaded build back on.
+        slots.push(ModuleSlot { id: PY_MOD_GIL, value: std::ptr::without_provenance_mut(1) });
+    }
+    slots.push(ModuleSlot { id: 0, value: std::ptr::null_mut() });
+    let own = header_words + 3;
+    def[own] = c"racetrace_agent".as_ptr() as usize;
+    def[own + 3] = METHODS.as_ptr() as usize;
+    def[own + 4] = Box::leak(slots.into_boxed_slice()).as_ptr() as usize;
+    // SAFETY: a definition of the layout of this build, which lives for ever.
+    unsafe { ffi::PyModuleDef_Init(def.as_mut_ptr().cast()) }
+}
+
+fn none() -> Obj {
+    let none = object!(_Py_NoneStruct);
+    // SAFETY: a new reference to None.
+    unsafe { ffi::Py_IncRef(none) };
+    none
+}
+
+/// `start(session: str, libraries: tuple[str], standard: tuple[str])`. Returns None, or a str that says why not.
+unsafe extern "C" fn start(_module: Obj, args: Obj) -> Obj {
+    std::panic::set_hook(Box::new(|_| {}));
+    match std::panic::catch_unwind(|| begin(args)) {
+        Ok(Ok(())) => none(),
+        Ok(Err(why)) => text(why),
+        Err(_) => text("the agent failed while it started"),
+    }
+}
+
+fn text(why: &str) -> Obj {
+    // SAFETY: makes a str of our bytes.
+    unsafe { ffi::PyUnicode_FromStringAndSize(why.as_ptr().cast(), why.len() as isize) }
+}
+
+fn begin(args: Obj) -> Result<(), &'static str> {
+    let layout = Layout::detect()?;
+    let argument = |index: isize| unsafe {
+        // SAFETY: a tuple of arguments, checked for its size.
+        if index < ffi::PyTuple_Size(args) { ffi::PyTuple_GetItem(args, index) } else { std::ptr::null_mut() }
+    };
+    let session = utf8(argument(0)).ok_or("start() needs the session's directory")?.to_owned();
+    let fixed = Fixed { layout, session, libraries: directories(argument(1)), standard: directories(argument(2)) };
+    if !state::start(fixed) {
+        return Ok(()); // loaded twice: the first one goes on
+    }
+    let fixed = state::fixed().ok_or("no state")?;
+    if !ring::open(&fixed.session, Full::Wait) {
+        return Err("cannot make the shared memory for recording");
+    }
+    say_process(fixed);
+    threads::introduce(0, "MainThread");
+    hooks::start(&fixed.layout);
+    watch::start(fixed)?;
+    coroutines::track_origins();
+    // SAFETY: registers functions of ours, which stay loaded.
+    unsafe {
+        libc::atexit(goodbye);
+        libc::pthread_atfork(None, None, Some(forked));
+    }
+    Ok(())
+}
+
+fn directories(tuple: Obj) -> Vec<String> {
+    if tuple.is_null() || state_free_type(tuple) != object!(PyTuple_Type) {
+        return Vec::new();
+    }
+    // SAFETY: a tuple, as was just checked; items are borrowed.
+    unsafe {
+        (0..ffi::PyTuple_Size(tuple))
+            .filter_map(|index| utf8(ffi::PyTuple_GetItem(tuple, index)))
+            .map(|directory| format!("{}/", directory.trim_end_matches('/')))
+            .collect()
+    }
+}
+
+fn state_free_type(object: Obj) -> Obj {
+    Layout::detect().map_or(std::ptr::null_mut(), |layout| layout.type_of(object))
+}
+
+/// Tells who this process is.
+fn say_process(fixed: &Fixed) {
+    let layout = &fixed.layout;
+    let sys = loaded(c"sys");
+    let mut lines = format!(
+        // SAFETY: getpid and getppid cannot fail.
+        "pid={}\nparent={}\npython=3.{}.{}\nfree_threaded={}\n",
+        unsafe { libc::getpid() },
+        unsafe { libc::getppid() },
+        layout.minor,
+        layout.micro,
+        u8::from(layout.free_threaded)
+    );
+    if let Ok(directory) = std::env::current_dir() {
+        lines.push_str(&format!("directory={}\n", directory.display()));
+    }
+    let _ = sys;
+    if let Ok(command) = std::fs::read("/proc/self/cmdline") {
+        for argument in command.split(|&byte| byte == 0).filter(|argument| !argument.is_empty()).take(64) {
+            let argument = String::from_utf8_lossy(argument).replace('\n', " ");
+            lines.push_str(&format!("argument={argument}\n"));
+        }
+    }
+    state::with(|_, _| ring::push_blob(ring::slot(Kind::Process, thread::tid()), lines.as_bytes()));
+}
+
+extern "C" fn goodbye() {
+    state::with(|state, _| state.recent.flush_thread());
+    ring::close();
+}
+
+/// In the child of a fork: the ring is the parent's. Ours is made when there is something to write.
+extern "C" fn forked() {
+    ring::leave_to_parent();
+    thread::forget();
+    state::reset_gate();
+}
+
+static MAKING: AtomicUsize = AtomicUsize::new(0);
+
+/// Makes the ring of a forked child, at its first record.
+pub fn make_ring() {
+    if MAKING.swap(1, Ordering::AcqRel) != 0 {
+        return;
+    }
+    if let Some(fixed) = state::fixed() {
+        if ring::open(&fixed.session, Full::Wait) {
+            state::with(|state, _| {
+                state.names.clear();
+                state.objects.clear();
+                state.stacks.clear();
+                state.codes.forget_definitions();
+                state.recent.clear();
+            });
+            say_process(fixed);
+            threads::introduce(0, "MainThread");
+        }
+    }
+    MAKING.store(0, Ordering::Release);
+    let _ = (of as fn(Obj, &std::ffi::CStr) -> Obj, tasks::COROUTINE_FLAGS);
+}

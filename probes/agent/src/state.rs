@@ -1,0 +1,92 @@
+//! The agent's one mutable state and the gate to it. On builds with a GIL the GIL is the gate; on free-threaded builds
+//! a spin lock is. Inside the gate nothing is called that may run Python code, free objects or wait for a thread.
+
+use std::cell::UnsafeCell;
+use std::sync::OnceLock;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use crate::codes::Codes;
+use crate::containers::Iterations;
+use crate::layout::Layout;
+use crate::names::Names;
+use crate::objects::Objects;
+use crate::recent::Recent;
+use crate::stacks::Stacks;
+use crate::table::Table;
+
+pub struct State {
+    pub names: Names,
+    pub objects: Objects,
+    pub stacks: Stacks,
+    pub codes: Codes,
+    pub recent: Recent,
+    pub iterations: Iterations,
+    /// Tokens of threads, by the object whose state says that the thread has ended.
+    pub threads: Table,
+}
+
+/// What is fixed from the start on.
+pub struct Fixed {
+    pub layout: Layout,
+    pub session: String,
+    /// Directories of third-party packages, and of the standard library.
+    pub libraries: Vec<String>,
+    pub standard: Vec<String>,
+}
+
+struct Gate {
+    held: AtomicBool,
+    state: UnsafeCell<Option<State>>,
+}
+
+// SAFETY: `state` is only touched in `with`, under the GIL or the spin lock, and not re-entrantly.
+unsafe impl Sync for Gate {}
+
+static GATE: Gate = Gate { held: AtomicBool::new(false), state: UnsafeCell::new(None) };
+static FIXED: OnceLock<Fixed> = OnceLock::new();
+
+pub fn fixed() -> Option<&'static Fixed> {
+    FIXED.get()
+}
+
+/// Sets the state up. False when it was set up before.
+pub fn start(fixed: Fixed) -> bool {
+    if FIXED.set(fixed).is_err() {
+        return false;
+    }
+    // SAFETY: called once, by the thread that loads the agent, before any hook is in place.
+    unsafe {
+        *GATE.state.get() = Some(State {
+            names: Names::new(),
+            objects: Objects::new(),
+            stacks: Stacks::new(),
+            codes: Codes::new(),
+            recent: Recent::new(),
+            iterations: Iterations::new(),
+            threads: Table::new(1 << 14),
+        });
+    }
+    true
+}
+
+/// Runs `work` with the state. `None` when the agent is not started.
+#[inline(always)]
+pub fn with<R>(work: impl FnOnce(&mut State, &Layout) -> R) -> Option<R> {
+    let fixed = FIXED.get()?;
+    if fixed.layout.free_threaded {
+        while GATE.held.compare_exchange_weak(false, true, Ordering::Acquire, Ordering::Relaxed).is_err() {
+            std::hint::spin_loop();
+        }
+    }
+    // SAFETY: exclusive by the GIL or the spin lock; `work` does not come back here (module rule).
+    let result = unsafe { (*GATE.state.get()).as_mut().map(|state| work(state, &fixed.layout)) };
+    if fixed.layout.free_threaded {
+        GATE.held.store(false, Ordering::Release);
+    }
+    result
+}
+
+/// In the child of a fork: no other thread is left that could hold the gate.
+pub fn reset_gate() {
+    GATE.held.store(false, Ordering::Release);
+}

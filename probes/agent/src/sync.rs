@@ -1,0 +1,189 @@
+//! What the standard library's own Python code means for order: `Event.set` is a signal, `Event.wait` observes it.
+//! A table of functions by module and qualified name; their bodies are not looked at.
+
+use racetrace_probes::wire::Kind;
+
+use crate::codes::Entry;
+use crate::ffi::Obj;
+use crate::names::utf8;
+use crate::objects::type_info;
+use crate::state::{self, Fixed};
+use crate::{object, ring, stacks, tasks, thread};
+
+/// What a call of such a function does; `self` is its first argument.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Role {
+    /// What came before is before what follows an `Observe` of the same object.
+    Signal,
+    /// On return.
+    Observe,
+    /// On return, if it returns something true.
+    ObserveIfTrue,
+    /// Both: a barrier.
+    Meet,
+    /// A semaphore is made with its value.
+    SemaphoreNew,
+    SemaphoreAcquire,
+    SemaphoreRelease,
+    AsyncLockNew,
+    AsyncSemaphoreNew,
+    AsyncAcquire,
+    AsyncRelease,
+    /// `warnings._warn_unawaited_coroutine(coro)`.
+    Unawaited,
+    /// A callback of the event loop runs (`Handle._run`), and where it was put on the loop's list.
+    CallbackRuns,
+}
+
+/// Functions whose call means something. `None` as the class: a function of the module.
+const FUNCTIONS: &[(&str, &str, Role)] = &[
+    ("threading", "Event.set", Role::Signal),
+    ("threading", "Event.wait", Role::ObserveIfTrue),
+    ("threading", "Event.is_set", Role::ObserveIfTrue),
+    ("threading", "Barrier.wait", Role::Meet),
+    ("threading", "Semaphore.__init__", Role::SemaphoreNew),
+    ("threading", "Semaphore.acquire", Role::SemaphoreAcquire),
+    ("threading", "Semaphore.release", Role::SemaphoreRelease),
+    ("threading", "BoundedSemaphore.release", Role::SemaphoreRelease),
+    ("queue", "Queue.put", Role::Signal),
+    ("queue", "Queue.get", Role::Observe),
+    ("queue", "Queue.task_done", Role::Signal),
+    ("queue", "Queue.join", Role::Observe),
+    ("concurrent.futures._base", "Future.set_result", Role::Signal),
+    ("concurrent.futures._base", "Future.set_exception", Role::Signal),
+    ("concurrent.futures._base", "Future.result", Role::Observe),
+    ("concurrent.futures._base", "Future.exception", Role::Observe),
+    ("concurrent.futures._base", "Future.done", Role::ObserveIfTrue),
+    ("asyncio.locks", "Event.set", Role::Signal),
+    ("asyncio.locks", "Event.wait", Role::Observe),
+    ("asyncio.locks", "Event.is_set", Role::ObserveIfTrue),
+    ("asyncio.locks", "Barrier.wait", Role::Meet),
+    ("asyncio.locks", "Condition.notify", Role::Signal),
+    ("asyncio.locks", "Condition.wait", Role::Observe),
+    ("asyncio.queues", "Queue.put_nowait", Role::Signal),
+    ("asyncio.queues", "Queue.get_nowait", Role::Observe),
+    ("asyncio.queues", "Queue.task_done", Role::Signal),
+    ("asyncio.queues", "Queue.join", Role::Observe),
+    ("asyncio.locks", "Lock.__init__", Role::AsyncLockNew),
+    ("asyncio.locks", "Lock.acquire", Role::AsyncAcquire),
+    ("asyncio.locks", "Lock.release", Role::AsyncRelease),
+    ("asyncio.locks", "Semaphore.__init__", Role::AsyncSemaphoreNew),
+    ("asyncio.locks", "Semaphore.acquire", Role::AsyncAcquire),
+    ("asyncio.locks", "Semaphore.release", Role::AsyncRelease),
+    ("warnings", "_warn_unawaited_coroutine", Role::Unawaited),
+    ("_py_warnings", "_warn_unawaited_coroutine", Role::Unawaited),
+];
+
+/// Small numbers of `LockNew`.
+const SEMAPHORE: u8 = 2;
+const ASYNC_LOCK: u8 = 3;
+const ASYNC_SEMAPHORE: u8 = 4;
+
+pub fn role(module: &str, qualname: &str) -> Option<Role> {
+    FUNCTIONS.iter().find(|(of, name, _)| *of == module && *name == qualname).map(|(_, _, role)| *role)
+}
+
+/// The function is entered; its arguments are in the frame.
+pub fn entered(fixed: &Fixed, entry: &'static Entry, role: Role, frame: Obj) {
+    let subject = argument(fixed, entry, frame, 0);
+    if subject.is_null() {
+        return;
+    }
+    tasks::strand(fixed, frame);
+    match role {
+        Role::Signal | Role::Meet => channel(fixed, Kind::Signal, subject),
+        Role::SemaphoreRelease | Role::AsyncRelease => lock(fixed, Kind::LockReleased, subject, frame, 0, 0),
+        Role::SemaphoreAcquire | Role::AsyncAcquire => {
+            let patience = if role == Role::SemaphoreAcquire { patience(fixed, entry, frame) } else { 0 };
+            lock(fixed, Kind::LockWait, subject, frame, patience, 0);
+        }
+        Role::Unawaited => unawaited(fixed, frame, subject),
+        _ => {}
+    }
+}
+
+/// The function returns `result`.
+pub fn returned(fixed: &Fixed, entry: &'static Entry, role: Role, frame: Obj, result: Obj) {
+    let subject = argument(fixed, entry, frame, 0);
+    if subject.is_null() {
+        return;
+    }
+    tasks::strand(fixed, frame);
+    let is_true = result == object!(_Py_TrueStruct);
+    match role {
+        Role::Observe | Role::Meet => channel(fixed, Kind::Observe, subject),
+        Role::ObserveIfTrue if is_true => channel(fixed, Kind::Observe, subject),
+        Role::SemaphoreAcquire | Role::AsyncAcquire => {
+            let kind = if is_true { Kind::LockAcquired } else { Kind::LockFailed };
+            let patience = if role == Role::SemaphoreAcquire { patience(fixed, entry, frame) } else { 0 };
+            lock(fixed, kind, subject, frame, patience, 0);
+        }
+        Role::SemaphoreNew => lock(fixed, Kind::LockNew, subject, frame, SEMAPHORE, initial(fixed, entry, frame)),
+        Role::AsyncSemaphoreNew => lock(fixed, Kind::LockNew, subject, frame, ASYNC_SEMAPHORE, initial(fixed, entry, frame)),
+        Role::AsyncLockNew => lock(fixed, Kind::LockNew, subject, frame, ASYNC_LOCK, 0),
+        _ => {}
+    }
+}
+
+fn argument(fixed: &Fixed, entry: &Entry, frame: Obj, number: usize) -> Obj {
+    if number >= entry.nlocalsplus {
+        return std::ptr::null_mut();
+    }
+    let value = fixed.layout.local(frame, number);
+    // An argument that an inner function uses lies in a cell.
+    if !value.is_null() && fixed.layout.type_of(value) == object!(PyCell_Type) {
+        // SAFETY: a cell's content follows its header.
+        return unsafe { crate::ffi::field(value, fixed.layout.header) };
+    }
+    value
+}
+
+fn initial(fixed: &Fixed, entry: &Entry, frame: Obj) -> u64 {
+    let value = argument(fixed, entry, frame, 1);
+    if value.is_null() || fixed.layout.type_of(value) != object!(PyLong_Type) {
+        return 1;
+    }
+    crate::names::small_int(&fixed.layout, value).map_or(1, |value| value.max(0) as u64)
+}
+
+/// `acquire(self, blocking=True, timeout=None)`: 0 for ever, 1 with a timeout, 2 never.
+fn patience(fixed: &Fixed, entry: &Entry, frame: Obj) -> u8 {
+    let (blocking, timeout) = (argument(fixed, entry, frame, 1), argument(fixed, entry, frame, 2));
+    if blocking == object!(_Py_FalseStruct) {
+        2
+    } else if timeout.is_null() || timeout == object!(_Py_NoneStruct) {
+        0
+    } else {
+        1
+    }
+}
+
+/// A signal through an object, by the id of its lifetime.
+pub fn channel(fixed: &Fixed, kind: Kind, subject: Obj) {
+    let layout = &fixed.layout;
+    type_info(layout, layout.type_of(subject));
+    let Some(id) = state::with(|state, _| state.objects.channel(layout, &mut state.names, subject)) else { return };
+    if id == 0 {
+        return;
+    }
+    let mut slot = ring::slot(kind, thread::tid());
+    slot.a = id;
+    tasks::say(slot);
+}
+
+/// A record about a lock that is written in Python; the place is the caller of the lock's own code.
+fn lock(fixed: &Fixed, kind: Kind, subject: Obj, frame: Obj, small: u8, value: u64) {
+    let layout = &fixed.layout;
+    type_info(layout, layout.type_of(subject));
+    let stack = stacks::stack(fixed, layout.previous(frame), None);
+    let Some(id) = state::with(|state, _| state.objects.lock(layout, &mut state.names, subject)) else { return };
+    let mut slot = ring::slot(kind, thread::tid());
+    (slot.a, slot.b, slot.small, slot.stack) = (id, value, small, stack);
+    tasks::say(slot);
+}
+
+/// A coroutine object is freed without having run. Its origin says where it was made.
+fn unawaited(fixed: &Fixed, frame: Obj, coroutine: Obj) {
+    let _ = utf8;
+    crate::coroutines::dropped(fixed, frame, coroutine);
+}

@@ -1,0 +1,79 @@
+//! Which strand is running: the thread, or the asyncio task whose outermost coroutine is on the stack.
+
+use racetrace_probes::wire::Kind;
+
+use crate::ffi::{Obj, field};
+use crate::layout::Layout;
+use crate::objects::type_info;
+use crate::state::{self, Fixed};
+use crate::{ring, thread};
+
+const DEEPEST: usize = 512;
+/// CO_COROUTINE, CO_ITERABLE_COROUTINE, CO_ASYNC_GENERATOR.
+pub const COROUTINE_FLAGS: u32 = 0x80 | 0x100 | 0x200;
+/// Above every thread id.
+const TASK_STRAND: u64 = 1 << 40;
+
+/// The running strand, as a word that tells strands of this process apart; says so when the thread has changed over to
+/// another task. `frame` is the thread's innermost Python frame.
+#[inline(always)]
+pub fn strand(fixed: &Fixed, frame: Obj) -> u64 {
+    if thread::is_new(ring::generation()) {
+        crate::hooks::threads::introduce(0, "");
+    }
+    if thread::loops() == 0 {
+        return u64::from(thread::tid());
+    }
+    task_strand(fixed, frame)
+}
+
+fn task_strand(fixed: &Fixed, frame: Obj) -> u64 {
+    let layout = &fixed.layout;
+    let task = outermost_coroutine(layout, frame).map_or(0, |coroutine| task_of(layout, coroutine));
+    if thread::set_task(task) != task {
+        let mut slot = ring::slot(Kind::TaskSwitch, thread::tid());
+        slot.a = task;
+        say(slot);
+    }
+    if task == 0 { u64::from(thread::tid()) } else { TASK_STRAND | task }
+}
+
+/// A record about synchronisation: what was held back comes before it, and nothing after it repeats what was before.
+pub fn say(slot: racetrace_probes::wire::Slot) {
+    thread::next_epoch();
+    state::with(|state, _| {
+        state.recent.flush_thread();
+        ring::push(slot);
+    });
+}
+
+fn outermost_coroutine(layout: &Layout, frame: Obj) -> Option<Obj> {
+    let mut at = frame;
+    let mut found = None;
+    for _ in 0..DEEPEST {
+        if at.is_null() {
+            break;
+        }
+        if let Some(generator) = layout.generator(at) {
+            // SAFETY: the flags of the frame's code object.
+            let flags: u32 = unsafe { field(layout.code(at), layout.code_flags) };
+            if flags & COROUTINE_FLAGS != 0 {
+                found = Some(generator);
+            }
+        }
+        at = layout.previous(at);
+    }
+    found
+}
+
+/// The id of the task that a coroutine is the outermost one of: that of the coroutine's lifetime.
+pub fn task_of(layout: &Layout, coroutine: Obj) -> u64 {
+    type_info(layout, layout.type_of(coroutine));
+    state::with(|state, _| state.objects.identity(coroutine)).unwrap_or(0)
+}
+
+/// The running thread's innermost Python frame.
+pub fn current_frame(layout: &Layout) -> Obj {
+    // SAFETY: called with a thread state attached, from a callback of the interpreter.
+    layout.python_frame(layout.current_frame(unsafe { crate::ffi::PyThreadState_Get() }))
+}

@@ -1,0 +1,25 @@
+//! Watching of instructions, whichever way this version offers.
+
+use crate::state::Fixed;
+use crate::{monitor, trace};
+
+/// From 3.12 on `sys.monitoring`; before, a trace function.
+fn has_monitoring(fixed: &Fixed) -> bool {
+    fixed.layout.minor >= 12
+}
+
+pub fn start(fixed: &Fixed) -> Result<(), &'static str> {
+    if has_monitoring(fixed) { monitor::start() } else { trace::start(fixed) }
+}
+
+/// There is a second strand now.
+pub fn activate(fixed: &Fixed) {
+    if has_monitoring(fixed) { monitor::activate(fixed) } else { trace::activate(fixed) }
+}
+
+/// Runs in a thread that begins.
+pub fn thread_begins(fixed: &Fixed) {
+    if !has_monitoring(fixed) {
+        trace::thread_begins(fixed);
+    }
+}
