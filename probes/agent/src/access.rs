@@ -95,23 +95,32 @@ fn touch_watch(site: &Site, watch: &Watch) {
         Operation::CellRead { slot } => cell(site, *slot, action::READ, std::ptr::null_mut()),
         Operation::CellWrite { slot, value } => cell(site, *slot, action::WRITE, at(*value)),
         Operation::CellDelete { slot } => cell(site, *slot, action::DELETE, std::ptr::null_mut()),
-        Operation::AttributeRead { object, name } => attribute(site, at(*object), site.name(*name), action::READ, std::ptr::null_mut()),
+        Operation::AttributeRead { object, name } => {
+            attribute(site, at(*object), site.name(*name), action::READ, std::ptr::null_mut())
+        }
         Operation::AttributeWrite { object, name, value } => {
             attribute(site, at(*object), site.name(*name), action::WRITE, at(*value));
         }
-        Operation::AttributeDelete { object, name } => attribute(site, at(*object), site.name(*name), action::DELETE, std::ptr::null_mut()),
-        Operation::ItemRead { container, key } => containers::item(site, at(*container), at(*key), action::READ, std::ptr::null_mut()),
+        Operation::AttributeDelete { object, name } => {
+            attribute(site, at(*object), site.name(*name), action::DELETE, std::ptr::null_mut())
+        }
+        Operation::ItemRead { container, key } => {
+            containers::item(site, at(*container), at(*key), action::READ, std::ptr::null_mut())
+        }
         Operation::ItemWrite { container, key, value } => {
             containers::item(site, at(*container), at(*key), action::WRITE, at(*value));
         }
-        Operation::ItemDelete { container, key } => containers::item(site, at(*container), at(*key), action::DELETE, std::ptr::null_mut()),
-        Operation::Contains { container, key } => containers::item(site, at(*container), at(*key), action::READ, std::ptr::null_mut()),
+        Operation::ItemDelete { container, key } => {
+            containers::item(site, at(*container), at(*key), action::DELETE, std::ptr::null_mut())
+        }
+        Operation::Contains { container, key } => {
+            containers::item(site, at(*container), at(*key), action::READ, std::ptr::null_mut())
+        }
         Operation::Truth { container } => containers::whole(site, at(*container), action::READ),
         Operation::InPlace { container } => containers::whole(site, at(*container), action::UPDATE),
-        Operation::MethodCall { method, callable, receiver, first, arguments } => {
-            let first = first.map_or(std::ptr::null_mut(), at);
-            containers::method(site, method, at(*callable), at(*receiver), first, *arguments);
-        }
+        Operation::SliceRead { container } => containers::whole(site, at(*container), action::READ),
+        Operation::SliceWrite { container, .. } => containers::whole(site, at(*container), action::REPLACE),
+        Operation::MethodCall { .. } => containers::method(site, depth, &watch.operation),
         Operation::FunctionCall { function, callable, first, arguments } => {
             containers::function(site, function, at(*callable), *first, *arguments, depth);
         }
@@ -185,7 +194,11 @@ pub fn record(site: &Site, touch: Touch) {
     let strand = tasks::strand(site.fixed, site.frame);
     let place_of_code = u64::from(site.entry.id) << 32 | u64::from(site.offset);
     let judged = state::with(|state, _| {
-        let label = if touch.shape == shape::MODULE && state.objects.known(touch.object).is_none() { module_label(touch.object) } else { None };
+        let label = if touch.shape == shape::MODULE && state.objects.known(touch.object).is_none() {
+            module_label(touch.object)
+        } else {
+            None
+        };
         let object = state.objects.id(layout, &mut state.names, touch.object, touch.shape, label);
         if object == 0 {
             return None;

@@ -3,6 +3,7 @@
 use racetrace_probes::code::{Code, Const};
 use std::sync::atomic::AtomicBool;
 
+use racetrace_probes::instruction::Instructions;
 use racetrace_probes::plan::{self, Operation, Plan, Watch};
 use racetrace_probes::version::Version;
 use racetrace_probes::wire::{self, Kind, Origin};
@@ -121,7 +122,9 @@ pub fn learn(fixed: &Fixed, code: Obj, globals: Obj) -> Option<&'static Entry> {
     let module = module_name(globals);
     let origin = origin(fixed, &copy.filename, &module);
     let version = Version { minor: layout.minor, free_threaded: layout.free_threaded };
-    let plan = if origin == Origin::User && copy.bytecode.len() <= LONGEST && copy.name != "<module>" || origin == Origin::User && module == "__main__" {
+    let plan = if origin == Origin::User && copy.bytecode.len() <= LONGEST && copy.name != "<module>"
+        || origin == Origin::User && module == "__main__"
+    {
         plan::plan(&copy, version).unwrap_or_default()
     } else {
         Plan::default()
@@ -297,6 +300,15 @@ fn constant(layout: &Layout, item: Obj, depth: u32) -> Const {
     }
 }
 
-fn owners(_code: &Code, _version: Version) -> Vec<u32> {
-    Vec::new()
+/// For each code unit the offset of the instruction that it belongs to, inline caches included.
+fn owners(code: &Code, version: Version) -> Vec<u32> {
+    let Ok(instructions) = Instructions::decode(&code.bytecode, version) else { return Vec::new() };
+    let mut owners = vec![0; code.bytecode.len() / 2];
+    for instruction in instructions.as_slice() {
+        let units = instruction.offset as usize / 2..instruction.end as usize / 2;
+        if let Some(places) = owners.get_mut(units) {
+            places.fill(instruction.offset);
+        }
+    }
+    owners
 }

@@ -1,11 +1,13 @@
 //! Accesses to containers: items, whole containers, methods, builtin functions, iteration. Which methods and functions
 //! there are is said by the plan's tables; whether a receiver is a container, by its type.
 
-use racetrace_probes::plan::Place;
+use racetrace_probes::method::{self, Owner, Part};
+use racetrace_probes::plan::{Operation, Place};
 use racetrace_probes::wire::{Kind, action, shape};
 
 use crate::access::{self, Key, Site, Touch, record};
 use crate::ffi::{self, Obj, field};
+use crate::layout::Layout;
 use crate::objects::type_info;
 use crate::table::{Table, mix2};
 use crate::{names, object, ring, stacks, state, tasks, thread};
@@ -38,7 +40,7 @@ pub fn item(site: &Site, container: Obj, key: Obj, mut action: u8, value: Obj) {
 }
 
 /// Only for keys whose comparison runs no Python code.
-fn is_new_key(layout: &crate::layout::Layout, dict: Obj, key: Obj) -> bool {
+fn is_new_key(layout: &Layout, dict: Obj, key: Obj) -> bool {
     let kind = layout.type_of(key);
     if layout.free_threaded || layout.type_of(dict) != object!(PyDict_Type) {
         return false;
@@ -64,23 +66,33 @@ pub fn whole(site: &Site, container: Obj, action: u8) {
 }
 
 /// `receiver.method(first, …)`.
-pub fn method(site: &Site, method: &str, callable: Obj, receiver: Obj, first: Obj, arguments: u32) {
-    let receiver = receiver_of(site, callable, receiver);
+pub fn method(site: &Site, depth: u32, call: &Operation) {
+    let Operation::MethodCall { method, callable, receiver, first, arguments, .. } = call else { return };
+    let receiver = receiver_of(site, site.at(*callable, depth), site.at(*receiver, depth));
     let Some(info) = access::info(site, receiver) else { return };
     if !is_container(info.shape) {
         return;
     }
-    let Some((keyed, act)) = effect(info.shape, method, arguments) else { return };
-    let key = if keyed && !first.is_null() { Key::Item(first) } else { Key::Whole };
-    let value = if keyed || act == action::READ { std::ptr::null_mut() } else { first };
-    record(site, Touch { object: receiver, shape: info.shape, key, action: act, value });
+    let Some((key, action)) = effect(info.shape, method, *arguments) else { return };
+    let argument = |number: u32| match first {
+        Some(Place::Stack(down)) if number < *arguments && *down > number => site.at(Place::Stack(down - number), depth),
+        _ => std::ptr::null_mut(),
+    };
+    let nothing = std::ptr::null_mut();
+    let key = key.map(argument).filter(|key| !key.is_null());
+    // A list's or deque's search goes by equality, not by place.
+    let keyed = key.filter(|_| matches!(info.shape, shape::DICT | shape::SET));
+    let value = if key.is_some() || action == action::READ { nothing } else { argument(0) };
+    record(site, Touch { object: receiver, shape: info.shape, key: keyed.map_or(Key::Whole, Key::Item), action, value });
 }
 
 /// The object that a call's callee is bound to, wherever the calling convention of the version has put it.
 fn receiver_of(site: &Site, callable: Obj, receiver: Obj) -> Obj {
     let layout = &site.fixed.layout;
+    // Where the method was found bound after all, one of the two places holds it and the other nothing.
+    let callable = if callable.is_null() { receiver } else { callable };
     if callable.is_null() {
-        return receiver;
+        return callable;
     }
     let kind = layout.type_of(callable);
     if kind == object!(PyMethod_Type) || kind == object!(PyCFunction_Type) {
@@ -90,35 +102,32 @@ fn receiver_of(site: &Site, callable: Obj, receiver: Obj) -> Obj {
     receiver
 }
 
-/// What a method does to its container: is its first argument a key, and the action.
-fn effect(kind: u8, method: &str, arguments: u32) -> Option<(bool, u8)> {
-    let effect = match (kind, method) {
-        (shape::DICT, "get" | "__getitem__" | "__contains__") => (true, action::READ),
-        (shape::DICT, "setdefault" | "__setitem__") => (true, action::UPDATE),
-        (shape::DICT, "pop" | "__delitem__") => (true, action::DELETE),
-        (shape::DICT, "popitem") => (false, action::UPDATE),
-        (shape::DICT, "update") => (false, action::UPDATE),
-        (shape::DICT, "clear") => (false, action::REPLACE),
-        (shape::DICT, "move_to_end") => (false, action::UPDATE),
-        (shape::DICT, "keys" | "values" | "items" | "copy") => (false, action::READ),
-        (shape::SET, "add") => (true, action::INSERT),
-        (shape::SET, "discard" | "remove") => (true, action::DELETE),
-        (shape::SET, "pop") => (false, action::UPDATE),
-        (shape::SET, "clear") => (false, action::REPLACE),
-        (shape::SET, "update" | "difference_update" | "intersection_update" | "symmetric_difference_update") => (false, action::UPDATE),
-        (shape::SET, "__contains__") => (true, action::READ),
-        (shape::SET, "copy") => (false, action::READ),
-        (shape::LIST | shape::DEQUE, "append" | "appendleft" | "extend" | "extendleft" | "insert" | "pop" | "popleft" | "remove" | "rotate") => {
-            (false, action::UPDATE)
-        }
-        (shape::LIST | shape::DEQUE, "clear" | "sort" | "reverse") => (false, action::REPLACE),
-        (shape::LIST | shape::DEQUE, "index" | "count" | "copy" | "__contains__") => (false, action::READ),
-        (shape::QUEUE, "get" | "get_nowait" | "put" | "put_nowait") => (false, action::UPDATE),
-        (shape::QUEUE, "empty" | "full" | "qsize") => (false, action::READ),
+/// What a method does to its container: which argument is the key, and the action. By the plan's table.
+fn effect(kind: u8, name: &str, arguments: u32) -> Option<(Option<u32>, u8)> {
+    let owner = match kind {
+        shape::DICT => Owner::Dict,
+        shape::LIST => Owner::List,
+        shape::SET => Owner::Set,
+        shape::DEQUE => Owner::Deque,
+        shape::QUEUE => Owner::Queue,
         _ => return None,
     };
-    let _ = arguments;
-    Some(effect)
+    let row = method::methods(name).iter().find(|row| row.owner == owner)?;
+    if arguments < u32::from(row.arguments.0) || arguments > u32::from(row.arguments.1) {
+        return None;
+    }
+    let key = match row.part {
+        Part::Key(number) => Some(u32::from(number)),
+        Part::Whole => None,
+    };
+    let action = match row.touch {
+        method::Touch::Read | method::Touch::Walk | method::Touch::View => action::READ,
+        method::Touch::Insert if key.is_some() => action::INSERT,
+        method::Touch::Remove if key.is_some() => action::DELETE,
+        method::Touch::Insert | method::Touch::Remove | method::Touch::Update => action::UPDATE,
+        method::Touch::Replace => action::REPLACE,
+    };
+    Some((key, action))
 }
 
 /// `len(x)`, `getattr(x, name)`, `sum(x)` …: only when the callee really is the builtin of that name.
@@ -137,8 +146,17 @@ pub fn function(site: &Site, function: &str, callable: Obj, first: Place, argume
         "getattr" | "hasattr" => access::attribute(site, subject, Key::Name(argument(1)), action::READ, nothing),
         "setattr" => access::attribute(site, subject, Key::Name(argument(1)), action::WRITE, argument(2)),
         "delattr" => access::attribute(site, subject, Key::Name(argument(1)), action::DELETE, nothing),
-        "len" | "bool" => whole(site, subject, action::READ),
-        _ => {}
+        _ => {
+            if let Some(row) = method::function_named(function) {
+                let action = match row.touch {
+                    method::Touch::Read | method::Touch::Walk => action::READ,
+                    method::Touch::View => return,
+                    method::Touch::Replace => action::REPLACE,
+                    _ => action::UPDATE,
+                };
+                whole(site, argument(u32::from(row.container)), action);
+            }
+        }
     }
 }
 
@@ -184,12 +202,20 @@ pub fn next(site: &Site, iterator: Obj) {
         slot.d = site.frame as u64;
         slot.b = state.objects.identity(iterator);
         slot.a = state.objects.id(layout, &mut state.names, container, info.shape, None);
+        slot.c = length(layout, container, info.shape);
         if slot.a == 0 || slot.b == 0 {
             return;
         }
         state.recent.flush_thread();
         ring::push(slot);
     });
+}
+
+/// How many elements a container has.
+fn length(layout: &Layout, container: Obj, kind: u8) -> u64 {
+    let place = if kind == shape::SET { layout.header + 8 } else { layout.header };
+    // SAFETY: dicts, lists and deques have their size after the header, sets after the number of used places.
+    unsafe { field(container, place) }
 }
 
 /// The iterator that walks a container, and the container; through `enumerate` and `reversed`.

@@ -224,7 +224,9 @@ fn label(layout: &Layout, object: Obj, depth: u32) -> String {
     if class == object!(PyTuple_Type) && depth > 0 {
         // SAFETY: `object` is a tuple; indexes are below its size.
         let items: Vec<String> = unsafe {
-            (0..ffi::PyTuple_Size(object).clamp(0, 8)).map(|index| label(layout, ffi::PyTuple_GetItem(object, index), depth - 1)).collect()
+            (0..ffi::PyTuple_Size(object).clamp(0, 8))
+                .map(|index| label(layout, ffi::PyTuple_GetItem(object, index), depth - 1))
+                .collect()
         };
         let comma = if items.len() == 1 { "," } else { "" };
         return format!("({}{comma})", items.join(", "));

@@ -44,7 +44,10 @@ pub struct TypeInfo {
 
 impl TypeInfo {
     fn pack(self) -> u64 {
-        u64::from(self.shape) | u64::from(self.plain_attributes) << 8 | u64::from(self.per_strand) << 9 | u64::from(self.mortal) << 10
+        u64::from(self.shape)
+            | u64::from(self.plain_attributes) << 8
+            | u64::from(self.per_strand) << 9
+            | u64::from(self.mortal) << 10
     }
 
     fn unpack(word: u64) -> TypeInfo {
@@ -204,7 +207,11 @@ fn shape_of(layout: &Layout, class: Obj) -> u8 {
         shape::MODULE
     } else if inherits_from(layout, class, &[("collections.deque", "collections")]) {
         shape::DEQUE
-    } else if inherits_from(layout, class, &[("Queue", "queue"), ("SimpleQueue", "_queue"), ("_queue.SimpleQueue", "_queue"), ("Queue", "asyncio.queues")]) {
+    } else if inherits_from(
+        layout,
+        class,
+        &[("Queue", "queue"), ("SimpleQueue", "_queue"), ("_queue.SimpleQueue", "_queue"), ("Queue", "asyncio.queues")],
+    ) {
         shape::QUEUE
     } else if flags & (type_flag::LONG | type_flag::TUPLE | type_flag::UNICODE) != 0 || subtype(object!(PyFrozenSet_Type)) {
         shape::OTHER

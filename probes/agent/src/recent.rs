@@ -30,9 +30,19 @@ struct Cell {
     holds: u8,
 }
 
-const EMPTY_SLOT: Slot = Slot { stamp: 0, time: 0, tid: 0, kind: 0, small: 0, short: 0, stack: 0, word: 0, a: 0, b: 0, c: 0, d: 0 };
-const EMPTY: Cell =
-    Cell { object: 0, key: 0, strand: 0, epoch: 0, listed: false, sites: [0; SITES], stacks: [0; SITES], held: [EMPTY_SLOT; 2], holds: 0 };
+const EMPTY_SLOT: Slot =
+    Slot { stamp: 0, time: 0, tid: 0, kind: 0, small: 0, short: 0, stack: 0, word: 0, a: 0, b: 0, c: 0, d: 0 };
+const EMPTY: Cell = Cell {
+    object: 0,
+    key: 0,
+    strand: 0,
+    epoch: 0,
+    listed: false,
+    sites: [0; SITES],
+    stacks: [0; SITES],
+    held: [EMPTY_SLOT; 2],
+    holds: 0,
+};
 
 /// What to do with an access.
 pub enum Verdict {

@@ -113,9 +113,11 @@ pub fn push(mut slot: Slot) {
     unsafe {
         let header = &*map.cast::<Header>();
         let sequence = header.head.load(Ordering::Relaxed);
-        if sequence.wrapping_sub(header.tail.load(Ordering::Acquire)) >= SLOTS - 64 && !wait(header, || {
-            header.head.load(Ordering::Relaxed).wrapping_sub(header.tail.load(Ordering::Acquire)) < SLOTS - 64
-        }) {
+        if sequence.wrapping_sub(header.tail.load(Ordering::Acquire)) >= SLOTS - 64
+            && !wait(header, || {
+                header.head.load(Ordering::Relaxed).wrapping_sub(header.tail.load(Ordering::Acquire)) < SLOTS - 64
+            })
+        {
             header.dropped.fetch_add(1, Ordering::Relaxed);
             return;
         }

@@ -153,7 +153,11 @@ fn hook_awaiting(layout: &Layout, task: Obj) {
             let send: usize = field(methods, AM_SEND);
             if send != 0 {
                 ITER_SEND.store(send, Ordering::Relaxed);
-                methods.add(AM_SEND).cast::<AtomicUsize>().as_ref().inspect(|word| word.store(future_send as *const () as usize, Ordering::Release));
+                methods
+                    .add(AM_SEND)
+                    .cast::<AtomicUsize>()
+                    .as_ref()
+                    .inspect(|word| word.store(future_send as *const () as usize, Ordering::Release));
             }
         }
         ffi::Py_DecRef(iterator);
@@ -195,7 +199,8 @@ fn awaited(future: Obj, done: bool) {
 unsafe extern "C" fn future_next(iterator: Obj) -> Obj {
     let future = future_of(iterator);
     // SAFETY: `tp_iternext` as it was in this slot.
-    let result = unsafe { std::mem::transmute::<usize, unsafe extern "C" fn(Obj) -> Obj>(ITER_NEXT.load(Ordering::Relaxed))(iterator) };
+    let result =
+        unsafe { std::mem::transmute::<usize, unsafe extern "C" fn(Obj) -> Obj>(ITER_NEXT.load(Ordering::Relaxed))(iterator) };
     awaited(future, result.is_null());
     result
 }

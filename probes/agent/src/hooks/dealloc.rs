@@ -77,7 +77,9 @@ pub fn hook(layout: &Layout, class: Obj) -> bool {
 /// `class` is a type object and `value` fits the slot.
 pub unsafe fn set(layout: &Layout, class: Obj, slot: usize, value: usize) {
     // SAFETY: type objects are writable; a word-sized store is atomic on the supported processors.
-    unsafe { class.add(slot + layout.header - 16).cast::<AtomicUsize>().as_ref().inspect(|word| word.store(value, Ordering::Release)) };
+    unsafe {
+        class.add(slot + layout.header - 16).cast::<AtomicUsize>().as_ref().inspect(|word| word.store(value, Ordering::Release))
+    };
 }
 
 /// Originals of the less frequent types, by type.
@@ -96,7 +98,8 @@ fn remember(class: Obj, original: usize) {
 
 fn original(class: Obj) -> Option<usize> {
     // SAFETY: inside the gate.
-    state::with(|_, _| unsafe { &*ORIGINALS.0.get() }.as_ref().and_then(|table| table.get(class as u64)))?.map(|word| word as usize)
+    state::with(|_, _| unsafe { &*ORIGINALS.0.get() }.as_ref().and_then(|table| table.get(class as u64)))?
+        .map(|word| word as usize)
 }
 
 /// The destructor that all classes made in Python have.

@@ -183,7 +183,8 @@ unsafe extern "C" fn rlock_new(class: Obj, args: Obj, kwargs: Obj) -> Obj {
 
 fn made(original: &AtomicUsize, kind: u8, class: Obj, args: Obj, kwargs: Obj) -> Obj {
     // SAFETY: `tp_new` as it was in this slot.
-    let lock = unsafe { std::mem::transmute::<usize, ffi::KeywordFunction>(original.load(Ordering::Relaxed))(class, args, kwargs) };
+    let lock =
+        unsafe { std::mem::transmute::<usize, ffi::KeywordFunction>(original.load(Ordering::Relaxed))(class, args, kwargs) };
     if !lock.is_null() && ring::recording() {
         note(Kind::LockNew, lock, kind, 1);
     }

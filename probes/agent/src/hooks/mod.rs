@@ -42,8 +42,12 @@ impl Call {
         // SAFETY: the original was exchanged for a function of the same convention, with which it is called here.
         unsafe {
             match self.arguments {
-                Arguments::One(argument, _) => std::mem::transmute::<usize, ffi::CFunction>(self.original)(self.receiver, argument),
-                Arguments::Tuple(args, _, false) => std::mem::transmute::<usize, ffi::CFunction>(self.original)(self.receiver, args),
+                Arguments::One(argument, _) => {
+                    std::mem::transmute::<usize, ffi::CFunction>(self.original)(self.receiver, argument)
+                }
+                Arguments::Tuple(args, _, false) => {
+                    std::mem::transmute::<usize, ffi::CFunction>(self.original)(self.receiver, args)
+                }
                 Arguments::Tuple(args, kwargs, true) => {
                     std::mem::transmute::<usize, ffi::KeywordFunction>(self.original)(self.receiver, args, kwargs)
                 }
@@ -111,7 +115,11 @@ impl Call {
         unsafe {
             match self.arguments {
                 Arguments::One(argument, takes) => {
-                    if takes && number == 0 { argument } else { nothing }
+                    if takes && number == 0 {
+                        argument
+                    } else {
+                        nothing
+                    }
                 }
                 Arguments::Tuple(args, kwargs, _) => {
                     if number < ffi::PyTuple_Size(args) {
@@ -308,7 +316,8 @@ pub fn start(layout: &Layout) {
 pub fn look_again(layout: &Layout) {
     static QUEUES: AtomicUsize = AtomicUsize::new(0);
     static ASYNCIO: AtomicUsize = AtomicUsize::new(0);
-    for (name, done, start) in [(c"_queue", &QUEUES, queues::start as fn(&Layout, Obj)), (c"_asyncio", &ASYNCIO, asyncio::start)] {
+    for (name, done, start) in [(c"_queue", &QUEUES, queues::start as fn(&Layout, Obj)), (c"_asyncio", &ASYNCIO, asyncio::start)]
+    {
         if done.load(Ordering::Relaxed) == 0 {
             let module = loaded(name);
             if !module.is_null() && done.swap(1, Ordering::Relaxed) == 0 {

@@ -89,7 +89,8 @@ fn wrap(function: Obj, token: u64) -> Option<Obj> {
 /// Runs in the new thread.
 unsafe extern "C" fn begin(pair: Obj, args: Obj, kwargs: Obj) -> Obj {
     // SAFETY: `pair` was made by `wrap`.
-    let (function, token) = unsafe { (ffi::PyTuple_GetItem(pair, 0), ffi::PyLong_AsLongLong(ffi::PyTuple_GetItem(pair, 1)) as u64) };
+    let (function, token) =
+        unsafe { (ffi::PyTuple_GetItem(pair, 0), ffi::PyLong_AsLongLong(ffi::PyTuple_GetItem(pair, 1)) as u64) };
     TOKEN.with(|current| current.set(token));
     if let Some(fixed) = state::fixed() {
         thread::outermost(|| introduce(token, &name_of(function)));
