@@ -2,4 +2,7 @@
 
 pub mod deliver;
 pub mod diff;
+pub mod dispatch;
 pub mod explain;
+pub mod failure;
+pub mod run;

@@ -42,6 +42,7 @@ pub struct Delivery {
     policy: Policy,
     write_baseline: Option<PathBuf>,
     no_source: bool,
+    quiet: bool,
 }
 
 /// One report in one format.
@@ -90,7 +91,14 @@ impl Delivery {
             policy: settings.policy,
             write_baseline: args.write_baseline.clone(),
             no_source: args.no_source,
+            quiet: false,
         })
+    }
+
+    /// Quiet: prints nothing where nothing fails. Files are written all the same.
+    #[must_use]
+    pub fn quiet(self, quiet: bool) -> Delivery {
+        Delivery { quiet, ..self }
     }
 
     /// Applies the policy to the report and writes it in all formats. `sources` should know the program's directory.
@@ -110,7 +118,13 @@ impl Delivery {
         let sources = if self.no_source { &bare } else { sources };
         let mut result = Ok(());
         for job in &self.jobs {
-            result = result.and(self.perform(job, &report, sources));
+            if job.file.is_some() || failing > 0 || !self.quiet {
+                result = result.and(self.perform(job, &report, sources));
+            }
+        }
+        // What a full disk has no room for is not lost.
+        if result.is_err() && self.jobs.iter().all(|job| job.file.is_some()) {
+            self.print(Format::Text, &report, sources)?;
         }
         result.map(|()| Verdict { failing, exit_code: self.exit_code })
     }

@@ -1,0 +1,34 @@
+//! Arguments of `racetrace run`.
+
+use std::ffi::OsString;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use clap::Args;
+
+use super::duration;
+use super::output::OutputArgs;
+
+#[derive(Debug, Clone, Args)]
+pub struct RunArgs {
+    /// Record the run to this file, for `racetrace report`
+    #[arg(long, value_name = "FILE")]
+    pub trace: Option<PathBuf>,
+    /// End the command after this time (500ms, 4s, 2m) and report; the exit code is then 124 if nothing was found
+    #[arg(long, value_name = "DURATION", value_parser = duration::parse)]
+    pub timeout: Option<Duration>,
+    /// How long to wait for Python processes that outlive the command [default: 2s]
+    #[arg(long, value_name = "DURATION", value_parser = duration::parse)]
+    pub wait: Option<Duration>,
+    /// Say nothing unless races were found
+    #[arg(long, short)]
+    pub quiet: bool,
+    /// Say what is being done
+    #[arg(long, short, conflicts_with = "quiet")]
+    pub verbose: bool,
+    #[command(flatten)]
+    pub report: OutputArgs,
+    /// The command and its arguments
+    #[arg(trailing_var_arg = true, allow_hyphen_values = true, required = true, value_name = "COMMAND")]
+    pub command: Vec<OsString>,
+}
