@@ -28,7 +28,7 @@ Three to paste:
 #[derive(Debug, Subcommand)]
 pub enum Command {
     /// Run a command and report the races in it
-    Run(run::RunArgs),
+    Run(Box<run::RunArgs>),
     /// Explain a kind of finding: what it is, why it bites, how to fix it
     Explain(explain::ExplainArgs),
     /// Compare two reports: what is new, gone and the same
