@@ -1,12 +1,17 @@
 //! The thread that takes the events as they come: into the trace file and the analysis. It prints nothing but deadlocks,
 //! which cannot wait for an end that does not come.
 
+use std::io::{IsTerminal, Write};
 use std::sync::mpsc::Receiver;
 
+use crate::analysis::{Analysis, Options};
 use crate::cli::run::RunArgs;
+use crate::command::deliver::width;
 use crate::command::failure::Failure;
 use crate::event::{Event, ProcessId, Record, TextId, Tid};
-use crate::finding::Report;
+use crate::finding::{Kind, Report};
+use crate::report::source::SourceMap;
+use crate::report::{self, text};
 
 /// What travels from the collector.
 pub type Message = Vec<Record>;
@@ -39,11 +44,10 @@ pub fn batch_of(remarks: &[Remark], process: ProcessId) -> Message {
     batch
 }
 
-#[derive(Debug)]
+/// The analysis and what is fed beside it.
 pub struct Judge {
-    report: Report,
+    analysis: Analysis,
     dump: Option<std::io::BufWriter<std::fs::File>>,
-    texts: std::collections::HashMap<u32, String>,
 }
 
 /// What is known at the end.
@@ -56,32 +60,36 @@ impl Judge {
     pub fn new(_args: &RunArgs) -> Result<Judge, Failure> {
         let dump =
             std::env::var_os("RACETRACE_DUMP").and_then(|path| std::fs::File::create(path).ok()).map(std::io::BufWriter::new);
-        Ok(Judge { report: Report::default(), dump, texts: Default::default() })
+        Ok(Judge { analysis: Analysis::new(Options::default()), dump })
     }
 
+    /// Takes batches until nobody sends any more.
     pub fn run(mut self, batches: &Receiver<Message>) -> Judged {
         for batch in batches {
-            for record in batch {
-                self.report.coverage.events += 1;
+            for record in &batch {
+                self.analysis.record(record);
                 if let Some(dump) = &mut self.dump {
-                    use std::io::Write;
                     let _ = writeln!(dump, "{} {} {} {:?}", record.time, record.process.0, record.thread.0, record.event);
                 }
-                match &record.event {
-                    Event::Text { id, text } => {
-                        self.texts.insert(id.0, text.clone());
-                    }
-                    Event::NotWatched { what, why } => {
-                        self.report.coverage.not_watched.push(format!(
-                            "{:?}: {:?}",
-                            self.texts.get(&what.0),
-                            self.texts.get(&why.0)
-                        ));
-                    }
-                    _ => {}
-                }
             }
+            self.announce_deadlocks();
         }
-        Judged { report: self.report }
+        Judged { report: self.analysis.report() }
+    }
+
+    /// A program that hangs is looked at while it hangs.
+    fn announce_deadlocks(&mut self) {
+        let fresh = self.analysis.fresh();
+        let mut deadlocks = fresh.iter().filter(|finding| finding.kind == Kind::Deadlock).peekable();
+        if deadlocks.peek().is_none() {
+            return;
+        }
+        let sources = SourceMap::with_disk().relative_to(std::env::current_dir().unwrap_or_default());
+        let options = report::Options { width: width(std::io::stderr().is_terminal()), ..report::Options::default() };
+        let mut text = Vec::new();
+        for finding in deadlocks {
+            let _ = text::write_finding(finding, &sources, &options, &mut text);
+        }
+        let _ = std::io::stderr().write_all(&text);
     }
 }
