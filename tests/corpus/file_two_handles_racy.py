@@ -1,0 +1,54 @@
+# Two departments open the same report with mode "w" and overwrite each other's rows from offset zero.
+import os
+import shutil
+import sys
+import tempfile
+import threading
+import time
+
+WHAT = "rows in the report"
+ROWS = 12
+
+
+def department(path, name):
+    with open(path, "w") as report:  # race-also: interleaved-write report.csv
+        for n in range(ROWS):
+            time.sleep(0.001)
+            report.write("%s;%02d\n" % (name, n))  # race: interleaved-write report.csv
+            report.flush()
+
+
+def one_round():
+    room = tempfile.mkdtemp()
+    try:
+        path = os.path.join(room, "report.csv")
+        offices = [threading.Thread(target=department, args=(path, name)) for name in ("north", "south")]
+        for o in offices:
+            o.start()
+        for o in offices:
+            o.join()
+        with open(path) as report:
+            return 2 * ROWS, len(report.readlines())
+    finally:
+        shutil.rmtree(room)
+
+
+def main():
+    seconds = 0.0
+    if "--seconds" in sys.argv:
+        seconds = float(sys.argv[sys.argv.index("--seconds") + 1])
+        print("ready", os.getpid(), flush=True)
+    stop_at = time.monotonic() + seconds
+    rounds = want = got = 0
+    while True:
+        expected, actual = one_round()
+        rounds, want, got = rounds + 1, want + expected, got + actual
+        # a round that got lucky is tried again, twice at most
+        if time.monotonic() >= stop_at and (want != got or rounds >= 3):
+            break
+    verdict = "consistent in this run" if want == got else "INCONSISTENT"
+    print("%s: expected %d, actual %d over %d round(s) -> %s" % (WHAT, want, got, rounds, verdict))
+
+
+if __name__ == "__main__":
+    main()

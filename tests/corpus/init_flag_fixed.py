@@ -1,0 +1,51 @@
+# A "set up yet?" flag is tested and raised under a lock.
+import os
+import sys
+import threading
+import time
+
+WHAT = "times the stage was set up"
+
+
+class Stage:
+    def __init__(self):
+        self.ready = False
+        self.props = []
+        self._wings = threading.Lock()
+
+    def play(self):
+        with self._wings:
+            if not self.ready:
+                self.props.append("curtain")
+                time.sleep(0.01)
+                self.ready = True
+
+
+def one_round():
+    stage = Stage()
+    actors = [threading.Thread(target=stage.play) for _ in range(3)]
+    for a in actors:
+        a.start()
+    for a in actors:
+        a.join()
+    return 1, stage.props.count("curtain")
+
+
+def main():
+    seconds = 0.0
+    if "--seconds" in sys.argv:
+        seconds = float(sys.argv[sys.argv.index("--seconds") + 1])
+        print("ready", os.getpid(), flush=True)
+    stop_at = time.monotonic() + seconds
+    rounds = want = got = 0
+    while True:
+        expected, actual = one_round()
+        rounds, want, got = rounds + 1, want + expected, got + actual
+        if time.monotonic() >= stop_at:
+            break
+    verdict = "consistent in this run" if want == got else "INCONSISTENT"
+    print("%s: expected %d, actual %d over %d round(s) -> %s" % (WHAT, want, got, rounds, verdict))
+
+
+if __name__ == "__main__":
+    main()
