@@ -8,7 +8,7 @@ const MARKER: [u8; 4] = [0xf5, b'r', b't', b'b'];
 pub const HEADER_BYTES: usize = 40;
 /// More than any block that the writer makes: readers refuse larger ones.
 pub const MAX_RECORD_BYTES: u32 = 8 << 20;
-pub const MAX_DOCUMENT_BYTES: u32 = 128 << 20;
+pub const MAX_DOCUMENT_BYTES: u32 = 64 << 20;
 /// LZ4 cannot make more of less, so that a header cannot ask for memory that its block does not earn.
 const MAX_EXPANSION: u64 = 255;
 
@@ -122,11 +122,19 @@ pub enum Next {
     /// The header is sound, its bytes are not.
     Damaged(Header),
     /// These bytes are no block.
-    Skipped { from: u64, bytes: u64 },
+    Skipped {
+        bytes: u64,
+    },
     /// The file ends within this block.
-    Cut { from: u64, header: Option<Header> },
+    Cut {
+        from: u64,
+        header: Option<Header>,
+    },
     /// Reading failed here.
-    Failed { from: u64, error: std::io::Error },
+    Failed {
+        from: u64,
+        error: std::io::Error,
+    },
     End,
 }
 
@@ -160,7 +168,7 @@ impl<R: Read> Blocks<R> {
         let mut searched = 0;
         while self.fill(HEADER_BYTES) {
             if let Some(header) = self.window().first_chunk().and_then(Header::from_bytes) {
-                return if searched > 0 { Next::Skipped { from, bytes: searched } } else { self.payload(header) };
+                return if searched > 0 { Next::Skipped { bytes: searched } } else { self.payload(header) };
             }
             searched += self.skip_to_marker();
         }
@@ -172,7 +180,7 @@ impl<R: Read> Blocks<R> {
         match (searched, rest) {
             (0, 0) => Next::End,
             (0, _) => Next::Cut { from, header: None },
-            _ => Next::Skipped { from, bytes: searched + rest },
+            _ => Next::Skipped { bytes: searched + rest },
         }
     }
 
@@ -201,7 +209,7 @@ impl<R: Read> Blocks<R> {
         let mut skipped = 1;
         while self.window().len() >= HEADER_BYTES {
             if self.window().first_chunk().and_then(Header::from_bytes).is_some() {
-                return Next::Skipped { from, bytes: skipped };
+                return Next::Skipped { bytes: skipped };
             }
             skipped += self.skip_to_marker();
         }

@@ -34,6 +34,7 @@
 pub(super) mod block;
 mod field;
 mod number;
+pub(super) mod read;
 pub(super) mod record;
 pub(super) mod segment;
 

@@ -113,7 +113,7 @@ impl Stream {
     }
 
     fn advance(&mut self, next: u64) {
-        let mut input = Input { bytes: self.raw.get(self.read..).unwrap_or_default(), last: Registers::default() };
+        let mut input = Input::new(self.raw.get(self.read..).unwrap_or_default());
         let head = record::get_head(&mut input);
         self.read = self.raw.len() - input.bytes.len();
         (self.head, self.place) = match head {
