@@ -43,6 +43,8 @@ pub struct Entry {
     /// By code unit: the offset of the instruction that it belongs to; empty where frames say it exactly (3.13+).
     owners: Box<[u32]>,
     definition: Vec<u8>,
+    /// The bytecode, where [`Entry::proper`] needs it.
+    code_units: Vec<u8>,
     /// What calling this function of the standard library means for order.
     pub sync: Option<Role>,
     /// Some loop changes what it walks: watched even while there is a single strand.
@@ -108,6 +110,16 @@ impl Entry {
     pub fn owner(&self, offset: u32) -> u32 {
         self.owners.get(offset as usize / 2).copied().unwrap_or(offset)
     }
+
+    /// The instruction proper behind the EXTENDED_ARGs at `offset`, where a trace function is called for the whole.
+    pub fn proper(&self, offset: u32) -> u32 {
+        const EXTENDED_ARG: u8 = 144;
+        let mut at = offset;
+        while self.code_units.get(at as usize) == Some(&EXTENDED_ARG) {
+            at += 2;
+        }
+        at
+    }
 }
 
 /// Makes a code object known: copies it, plans it if it is the user's. Runs outside the gate: copying allocates.
@@ -145,6 +157,7 @@ pub fn learn(fixed: &Fixed, code: Obj, globals: Obj) -> Option<&'static Entry> {
     };
     let owners = if layout.minor < 13 { owners(&copy, version) } else { Vec::new() };
     let walks_and_changes = plan.watches.iter().any(|watch| matches!(watch.operation, Operation::IterNext { .. }));
+    let role = sync::role(&module, &copy.qualname);
     let entry = Entry {
         id: 0,
         code,
@@ -157,7 +170,8 @@ pub fn learn(fixed: &Fixed, code: Obj, globals: Obj) -> Option<&'static Entry> {
         plan,
         owners: owners.into_boxed_slice(),
         definition,
-        sync: sync::role(&module, &copy.qualname),
+        code_units: if layout.minor < 12 { copy.bytecode } else { Vec::new() },
+        sync: role,
         walks_and_changes,
         prepared: AtomicBool::new(false),
     };

@@ -34,8 +34,6 @@ unsafe extern "C" {
     pub fn PyThreadState_Get() -> Obj;
     pub fn PyCMethod_New(def: *const MethodDef, receiver: Obj, module: Obj, class: Obj) -> Obj;
     pub fn PyErr_Clear();
-    pub fn PyErr_Occurred() -> Obj;
-    pub fn PyErr_GetRaisedException() -> Obj;
     pub fn PyImport_ImportModule(name: *const c_char) -> Obj;
     pub fn PyImport_GetModuleDict() -> Obj;
     pub fn PyModuleDef_Init(def: *mut c_void) -> Obj;
@@ -49,17 +47,17 @@ unsafe extern "C" {
     pub fn PyDict_GetItemString(dict: Obj, key: *const c_char) -> Obj;
     pub fn PyDict_GetItemWithError(dict: Obj, key: Obj) -> Obj;
     pub fn PyDict_Size(dict: Obj) -> isize;
+    pub fn PyList_Size(list: Obj) -> isize;
+    pub fn PyList_GetItem(list: Obj, index: isize) -> Obj;
     pub fn PyTuple_Size(tuple: Obj) -> isize;
     pub fn PyTuple_GetItem(tuple: Obj, index: isize) -> Obj;
     pub fn PyTuple_New(size: isize) -> Obj;
     pub fn PyTuple_SetItem(tuple: Obj, index: isize, item: Obj) -> c_int;
-    pub fn PyTuple_GetSlice(tuple: Obj, low: isize, high: isize) -> Obj;
     pub fn PyUnicode_AsUTF8AndSize(text: Obj, size: *mut isize) -> *const c_char;
     pub fn PyUnicode_FromStringAndSize(text: *const c_char, size: isize) -> Obj;
     pub fn PyBytes_AsStringAndSize(bytes: Obj, buffer: *mut *mut c_char, size: *mut isize) -> c_int;
     pub fn PyLong_FromLong(value: c_long) -> Obj;
     pub fn PyLong_AsLongLong(object: Obj) -> i64;
-    pub fn PyLong_AsLongLongAndOverflow(object: Obj, overflow: *mut c_int) -> i64;
     pub fn PyCode_GetCode(code: Obj) -> Obj;
     pub fn PyType_IsSubtype(a: Obj, b: Obj) -> c_int;
     pub fn PyObject_GenericGetAttr(object: Obj, name: Obj) -> Obj;
@@ -80,19 +78,12 @@ unsafe extern "C" {
     pub static mut PyFloat_Type: u8;
     pub static mut PyBytes_Type: u8;
     pub static mut PyCell_Type: u8;
-    pub static mut PyCode_Type: u8;
-    pub static mut PyFunction_Type: u8;
     pub static mut PyMethod_Type: u8;
     pub static mut PyCFunction_Type: u8;
     pub static mut PyMethodDescr_Type: u8;
     pub static mut PyMemberDescr_Type: u8;
     pub static mut PyCoro_Type: u8;
     pub static mut PyGen_Type: u8;
-    pub static mut PyDictKeys_Type: u8;
-    pub static mut PyDictValues_Type: u8;
-    pub static mut PyDictItems_Type: u8;
-    pub static mut PyEnum_Type: u8;
-    pub static mut PyReversed_Type: u8;
     pub static mut _Py_NoneStruct: u8;
     pub static mut _Py_TrueStruct: u8;
     pub static mut _Py_FalseStruct: u8;
@@ -114,11 +105,4 @@ macro_rules! object {
 pub unsafe fn field<T: Copy>(base: Obj, offset: usize) -> T {
     // SAFETY: the caller says that `base + offset` holds a `T`.
     unsafe { base.add(offset).cast::<T>().read_unaligned() }
-}
-
-/// Looks a symbol up that only some versions export.
-pub fn symbol(name: &std::ffi::CStr) -> Option<*mut c_void> {
-    // SAFETY: dlsym takes any NUL-terminated name.
-    let address = unsafe { libc::dlsym(libc::RTLD_DEFAULT, name.as_ptr()) };
-    (!address.is_null()).then_some(address)
 }

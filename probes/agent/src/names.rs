@@ -58,13 +58,6 @@ impl Names {
         id
     }
 
-    pub fn object_text(&mut self, object: Obj) -> u32 {
-        match utf8(object) {
-            Some(text) => self.text(text),
-            None => 0,
-        }
-    }
-
     /// The key that an object is when it is used as the name of an attribute or the key of an item.
     #[inline]
     pub fn key(&mut self, layout: &Layout, object: Obj, kind: KeyKind) -> u64 {

@@ -277,7 +277,7 @@ fn inherits_from(layout: &Layout, class: Obj, wanted: &[(&str, &str)]) -> bool {
     false
 }
 
-fn module_of(class: Obj) -> Option<String> {
+pub fn module_of(class: Obj) -> Option<String> {
     // SAFETY: looks a name up in the type and its bases; the result is borrowed.
     let module = unsafe { ffi::_PyType_Lookup(class, interned(c"__module__")) };
     names::utf8(module).map(str::to_owned)

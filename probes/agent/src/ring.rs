@@ -158,12 +158,6 @@ pub fn push_blob(mut slot: Slot, bytes: &[u8]) {
     push(slot);
 }
 
-pub fn note_lost(count: u64) {
-    if let Some(header) = header() {
-        header.dropped.fetch_add(count, Ordering::Relaxed);
-    }
-}
-
 /// Waits until there is room. False: drop instead; and when the consumer is gone, nothing is recorded any more.
 #[cold]
 fn wait(header: &Header, room: impl Fn() -> bool) -> bool {

@@ -59,11 +59,6 @@ pub fn set_task(task: u64) -> u64 {
     TASK.with(|current| current.replace(task))
 }
 
-#[inline(always)]
-pub fn task() -> u64 {
-    TASK.with(Cell::get)
-}
-
 /// Runs `work` unless this thread is already inside the agent (a destructor that we caused, a callback of our own).
 #[inline(always)]
 pub fn outermost<R>(work: impl FnOnce() -> R) -> Option<R> {

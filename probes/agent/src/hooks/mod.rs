@@ -10,7 +10,7 @@ pub mod locks;
 pub mod queues;
 pub mod threads;
 
-use std::ffi::{CStr, c_void};
+use std::ffi::CStr;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use crate::ffi::{self, METH_FASTCALL, METH_KEYWORDS, METH_METHOD, METH_NOARGS, METH_O, METH_VARARGS, MethodDef, Obj, field};
@@ -326,6 +326,3 @@ pub fn look_again(layout: &Layout) {
         }
     }
 }
-
-/// For handlers: a function pointer of unknown type, never null.
-pub type Raw = *mut c_void;
