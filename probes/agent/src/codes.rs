@@ -33,6 +33,9 @@ pub struct Entry {
     pub id: u32,
     pub code: Obj,
     pub origin: Origin,
+    pub module: String,
+    /// Slots of parameters by which a caller asks for tolerance: `exist_ok`, `missing_ok`.
+    pub tolerance: Vec<usize>,
     pub nlocalsplus: usize,
     pub names: Obj,
     pub consts: Obj,
@@ -158,10 +161,14 @@ pub fn learn(fixed: &Fixed, code: Obj, globals: Obj) -> Option<&'static Entry> {
     let owners = if layout.minor < 13 { owners(&copy, version) } else { Vec::new() };
     let walks_and_changes = plan.watches.iter().any(|watch| matches!(watch.operation, Operation::IterNext { .. }));
     let role = sync::role(&module, &copy.qualname);
+    let tolerance =
+        (0..copy.locals.len()).filter(|&slot| matches!(copy.locals[slot].as_str(), "exist_ok" | "missing_ok")).collect();
     let entry = Entry {
         id: 0,
         code,
         origin,
+        module,
+        tolerance,
         nlocalsplus: layout.nlocalsplus(code),
         names,
         consts,

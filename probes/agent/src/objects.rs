@@ -129,6 +129,21 @@ impl Objects {
         self.id(layout, names, object, shape::LOCK, None) & !ITERATOR
     }
 
+    /// The id of the lock on a file, and whether it is new. Files have no address: an odd word stands for one.
+    pub fn file_lock(&mut self, names: &mut Names, inode: u64, path: &str) -> (u64, bool) {
+        if let Some(id) = self.ids.get(inode | 1) {
+            return (id, false);
+        }
+        let id = self.next;
+        self.next += 1;
+        self.ids.set(inode | 1, id);
+        let mut slot = ring::slot(Kind::Object, thread::tid());
+        (slot.a, slot.small) = (id, shape::LOCK);
+        (slot.word, slot.b) = (names.text("flock"), u64::from(names.text(path)));
+        ring::push(slot);
+        (id, true)
+    }
+
     fn note_presence(&self, object: Obj) {
         let count = &PRESENT[place(object)];
         if count.load(Ordering::Relaxed) < u8::MAX {
@@ -162,6 +177,8 @@ pub fn ended(object: Obj) {
             state.objects.end(object);
             state.iterations.ended(object);
             state.threads.remove(object as u64);
+            state.files.remove(object as u64);
+            state.inodes.remove(object as u64);
         });
     }
 }

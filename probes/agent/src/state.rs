@@ -23,6 +23,9 @@ pub struct State {
     pub iterations: Iterations,
     /// Tokens of threads, by the object whose state says that the thread has ended.
     pub threads: Table,
+    /// Descriptors and inodes of file objects.
+    pub files: Table,
+    pub inodes: Table,
 }
 
 /// What is fixed from the start on.
@@ -64,6 +67,8 @@ pub fn start(fixed: Fixed) -> bool {
             recent: Recent::new(),
             iterations: Iterations::new(),
             threads: Table::new(1 << 14),
+            files: Table::new(1 << 13),
+            inodes: Table::new(1 << 13),
         });
     }
     true

@@ -1,11 +1,13 @@
 //! What the standard library's own Python code means for order: `Event.set` is a signal, `Event.wait` observes it.
 //! A table of functions by module and qualified name; their bodies are not looked at.
 
+use std::cell::Cell;
+use std::sync::atomic::{AtomicU64, Ordering};
+
 use racetrace_probes::wire::Kind;
 
 use crate::codes::Entry;
 use crate::ffi::Obj;
-use crate::names::utf8;
 use crate::objects::type_info;
 use crate::state::{self, Fixed};
 use crate::{object, ring, stacks, tasks, thread};
@@ -31,7 +33,9 @@ pub enum Role {
     AsyncRelease,
     /// `warnings._warn_unawaited_coroutine(coro)`.
     Unawaited,
-    /// A callback of the event loop runs (`Handle._run`), and where it was put on the loop's list.
+    /// Another thread hands a callback to the event loop (`self`).
+    SignalLoop,
+    /// A callback of the event loop runs (`Handle._run`).
     CallbackRuns,
 }
 
@@ -70,6 +74,8 @@ const FUNCTIONS: &[(&str, &str, Role)] = &[
     ("asyncio.locks", "Semaphore.__init__", Role::AsyncSemaphoreNew),
     ("asyncio.locks", "Semaphore.acquire", Role::AsyncAcquire),
     ("asyncio.locks", "Semaphore.release", Role::AsyncRelease),
+    ("asyncio.base_events", "BaseEventLoop.call_soon_threadsafe", Role::SignalLoop),
+    ("asyncio.events", "Handle._run", Role::CallbackRuns),
     ("warnings", "_warn_unawaited_coroutine", Role::Unawaited),
     ("_py_warnings", "_warn_unawaited_coroutine", Role::Unawaited),
 ];
@@ -97,7 +103,12 @@ pub fn entered(fixed: &Fixed, entry: &'static Entry, role: Role, frame: Obj) {
             let patience = if role == Role::SemaphoreAcquire { patience(fixed, entry, frame) } else { 0 };
             lock(fixed, Kind::LockWait, subject, frame, patience, 0);
         }
-        Role::Unawaited => unawaited(fixed, frame, subject),
+        Role::Unawaited => crate::coroutines::dropped(fixed, frame, subject),
+        Role::SignalLoop => {
+            HANDED_OVER.fetch_add(1, Ordering::Relaxed);
+            channel(fixed, Kind::Signal, subject);
+        }
+        Role::CallbackRuns => callback(fixed, subject),
         _ => {}
     }
 }
@@ -182,8 +193,23 @@ fn lock(fixed: &Fixed, kind: Kind, subject: Obj, frame: Obj, small: u8, value: u
     tasks::say(slot);
 }
 
-/// A coroutine object is freed without having run. Its origin says where it was made.
-fn unawaited(fixed: &Fixed, frame: Obj, coroutine: Obj) {
-    let _ = utf8;
-    crate::coroutines::dropped(fixed, frame, coroutine);
+/// How often any loop was handed a callback by another thread.
+static HANDED_OVER: AtomicU64 = AtomicU64::new(0);
+
+thread_local! {
+    static SEEN: Cell<u64> = const { Cell::new(0) };
+}
+
+/// A callback runs after whatever came before it was handed over; looked at only when something was since the last one.
+fn callback(fixed: &Fixed, handle: Obj) {
+    let count = HANDED_OVER.load(Ordering::Relaxed);
+    if SEEN.with(|seen| seen.replace(count)) == count {
+        return;
+    }
+    let running = crate::hooks::of(handle, c"_loop");
+    if !running.is_null() {
+        channel(fixed, Kind::Observe, running);
+        // SAFETY: the reference that `of` took.
+        unsafe { crate::ffi::Py_DecRef(running) };
+    }
 }

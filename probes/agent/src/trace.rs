@@ -190,7 +190,8 @@ fn note(fixed: &Fixed, frame_object: Obj, what: c_int, value: Obj) {
             let Some(Some(entry)) = state::with(|state, _| state.codes.entry(layout.code(frame))) else { return };
             let suspends = unit(layout, frame).0 == YIELD_VALUE;
             if suspends {
-                let is_value = !value.is_null() && names::type_name(layout, layout.type_of(value)) == "async_generator_wrapped_value";
+                let is_value =
+                    !value.is_null() && names::type_name(layout, layout.type_of(value)) == "async_generator_wrapped_value";
                 if entry.origin == Origin::User && entry.flags & tasks::COROUTINE_FLAGS != 0 && thread::loops() > 0 && !is_value {
                     monitor::suspended(fixed, frame);
                 }

@@ -6,6 +6,7 @@
 
 pub mod asyncio;
 pub mod dealloc;
+pub mod files;
 pub mod locks;
 pub mod queues;
 pub mod threads;
@@ -310,14 +311,19 @@ pub fn exchange_slot(layout: &Layout, class: Obj, slot: usize, function: usize) 
 pub fn start(layout: &Layout) {
     locks::start(layout);
     threads::start(layout);
+    files::start(layout);
 }
 
 /// Hooks modules that have been loaded since. Called whenever new code is seen.
 pub fn look_again(layout: &Layout) {
     static QUEUES: AtomicUsize = AtomicUsize::new(0);
     static ASYNCIO: AtomicUsize = AtomicUsize::new(0);
-    for (name, done, start) in [(c"_queue", &QUEUES, queues::start as fn(&Layout, Obj)), (c"_asyncio", &ASYNCIO, asyncio::start)]
-    {
+    static FCNTL: AtomicUsize = AtomicUsize::new(0);
+    for (name, done, start) in [
+        (c"_queue", &QUEUES, queues::start as fn(&Layout, Obj)),
+        (c"_asyncio", &ASYNCIO, asyncio::start),
+        (c"fcntl", &FCNTL, files::start_locks),
+    ] {
         if done.load(Ordering::Relaxed) == 0 {
             let module = loaded(name);
             if !module.is_null() && done.swap(1, Ordering::Relaxed) == 0 {

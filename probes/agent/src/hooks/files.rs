@@ -1,0 +1,484 @@
+//! Files as the program uses them: opened, written (as text, through a buffer, to the system), closed; paths asked about,
+//! used and changed; locks on files. Only what the program's own code does, directly or through the standard library's
+//! thin layers: not the import system's look-ups.
+
+use std::ffi::CStr;
+use std::os::unix::ffi::OsStrExt;
+
+use racetrace_probes::wire::{Kind, Origin, Slot};
+
+use crate::ffi::{self, Obj};
+use crate::hooks::{Call, exchange_all, of};
+use crate::layout::Layout;
+use crate::objects::type_info;
+use crate::state::{self, Fixed};
+use crate::table::mix2;
+use crate::{codes, names, object, ring, stacks, tasks, thread};
+
+/// Modules of the standard library that only pass a path or a text on.
+const THIN: &[&str] =
+    &["os", "posixpath", "genericpath", "glob", "_glob", "shutil", "codecs", "tempfile", "io", "csv", "contextlib"];
+const DEEPEST: usize = 12;
+
+mod level {
+    pub const TEXT: u8 = 0;
+    pub const BUFFERED: u8 = 1;
+    pub const SYSTEM: u8 = 2;
+}
+
+mod mode {
+    pub const READ: u8 = 0;
+    pub const WRITE: u8 = 1;
+    pub const APPEND: u8 = 2;
+    pub const UPDATE: u8 = 3;
+    pub const EXCLUSIVE: u8 = 4;
+}
+
+mod effect {
+    pub const OPEN: u8 = 0;
+    pub const CREATE: u8 = 1;
+    pub const REMOVE: u8 = 2;
+    pub const RENAME: u8 = 3;
+    pub const MAKE_DIRECTORY: u8 = 4;
+    pub const CHANGE: u8 = 5;
+}
+
+pub fn start(layout: &Layout) {
+    // SAFETY: imports builtin modules.
+    let (io, os) = unsafe { (ffi::PyImport_ImportModule(c"_io".as_ptr()), ffi::PyImport_ImportModule(c"posix".as_ptr())) };
+    exchange_all(layout, io, &[c"open"], open);
+    exchange_all(layout, of(io, c"TextIOWrapper"), &[c"write"], write_text);
+    for class in [c"BufferedWriter", c"BufferedRandom"] {
+        exchange_all(layout, of(io, class), &[c"write"], write_buffered);
+    }
+    exchange_all(layout, of(io, c"FileIO"), &[c"write"], write_raw);
+    for class in [c"TextIOWrapper", c"BufferedWriter", c"BufferedRandom", c"FileIO"] {
+        exchange_all(layout, of(io, class), &[c"close"], close);
+    }
+    exchange_all(layout, os, &[c"write"], write_descriptor);
+    exchange_all(layout, os, &[c"open"], open_descriptor);
+    exchange_all(layout, os, &[c"stat", c"lstat", c"access", c"listdir", c"scandir"], check);
+    exchange_all(layout, os, &[c"remove", c"unlink", c"rmdir"], remove);
+    exchange_all(layout, os, &[c"rename", c"replace", c"link", c"symlink"], rename);
+    exchange_all(layout, os, &[c"mkdir"], make_directory);
+    exchange_all(layout, os, &[c"truncate", c"chmod", c"utime"], change);
+}
+
+pub fn start_locks(layout: &Layout, module: Obj) {
+    exchange_all(layout, module, &[c"flock", c"lockf"], lock_file);
+}
+
+/// Where in the program's own code we are: its innermost frame, if only thin layers lie above it.
+struct Site {
+    frame: Obj,
+    stack: u32,
+    /// A thin layer was asked to tolerate (`exist_ok`, `missing_ok`).
+    tolerant: bool,
+}
+
+fn site(fixed: &Fixed) -> Option<Site> {
+    let layout = &fixed.layout;
+    let mut frame = tasks::current_frame(layout);
+    let mut tolerant = false;
+    for _ in 0..DEEPEST {
+        if frame.is_null() {
+            return None;
+        }
+        let entry = codes::learn(fixed, layout.code(frame), layout.globals(frame))?;
+        match entry.origin {
+            Origin::User => {
+                tasks::strand(fixed, tasks::current_frame(layout));
+                let stack = stacks::stack(fixed, frame, None);
+                return Some(Site { frame, stack, tolerant });
+            }
+            Origin::Standard if is_thin(&entry.module) => tolerant |= tolerates(layout, entry, frame),
+            _ => return None,
+        }
+        frame = layout.previous(frame);
+    }
+    None
+}
+
+fn is_thin(module: &str) -> bool {
+    THIN.contains(&module) || module == "pathlib" || module.starts_with("pathlib.")
+}
+
+fn tolerates(layout: &Layout, entry: &codes::Entry, frame: Obj) -> bool {
+    entry.tolerance.iter().any(|&slot| layout.local(frame, slot) == object!(_Py_TrueStruct))
+}
+
+impl Site {
+    fn slot(&self, kind: Kind) -> Slot {
+        let mut slot = ring::slot(kind, thread::tid());
+        (slot.stack, slot.d) = (self.stack, self.frame as u64);
+        slot
+    }
+}
+
+/// Writes a record whose `word` is a path.
+fn say_path(mut slot: Slot, path: &str) {
+    slot.word = state::with(|state, _| state.names.text(path)).unwrap_or(0);
+    tasks::say(slot);
+}
+
+/// A path argument (str, bytes or path-like), absolute; `None` for descriptors and what is no path.
+fn path_of(fixed: &Fixed, argument: Obj) -> Option<String> {
+    unsafe extern "C" {
+        fn PyOS_FSPath(path: Obj) -> Obj;
+    }
+    if argument.is_null() || fixed.layout.type_of(argument) == object!(PyLong_Type) {
+        return None;
+    }
+    // SAFETY: the conversion that the called function is about to do itself; a new reference, or an error that is cleared.
+    let text = unsafe {
+        let path = PyOS_FSPath(argument);
+        if path.is_null() {
+            ffi::PyErr_Clear();
+            return None;
+        }
+        let text = names::utf8(path).map(str::to_owned);
+        ffi::Py_DecRef(path);
+        text?
+    };
+    Some(absolute(&text))
+}
+
+fn absolute(path: &str) -> String {
+    let whole = if path.starts_with('/') {
+        path.to_owned()
+    } else {
+        let directory =
+            std::env::current_dir().map(|directory| String::from_utf8_lossy(directory.as_os_str().as_bytes()).into_owned());
+        format!("{}/{path}", directory.unwrap_or_default())
+    };
+    let parts: Vec<&str> = whole.split('/').filter(|part| !part.is_empty() && *part != ".").collect();
+    format!("/{}", parts.join("/"))
+}
+
+fn note(work: impl FnOnce(&Fixed) -> Option<()>) {
+    if let Some(fixed) = state::fixed() {
+        thread::outermost(|| work(fixed));
+    }
+}
+
+/// Runs `work` with the pending exception, if any, put aside.
+fn aside<R>(result: Obj, work: impl FnOnce(bool) -> R) -> R {
+    unsafe extern "C" {
+        fn PyErr_Fetch(kind: *mut Obj, value: *mut Obj, traceback: *mut Obj);
+        fn PyErr_Restore(kind: Obj, value: Obj, traceback: Obj);
+    }
+    if !result.is_null() {
+        return work(true);
+    }
+    let nothing = std::ptr::null_mut();
+    let (mut kind, mut value, mut traceback) = (nothing, nothing, nothing);
+    // SAFETY: takes the exception and gives the same back.
+    unsafe {
+        PyErr_Fetch(&raw mut kind, &raw mut value, &raw mut traceback);
+        let done = work(false);
+        PyErr_Restore(kind, value, traceback);
+        done
+    }
+}
+
+/// A path was used: what it did when it succeeded, a mere use when it failed.
+fn used(call: &Call, result: Obj, argument: (isize, &CStr), effect: u8, exclusive: bool) {
+    aside(result, |succeeded| {
+        note(|fixed| {
+            let site = site(fixed)?;
+            let path = path_of(fixed, call.argument(argument.0, argument.1))?;
+            let mut slot = site.slot(Kind::PathUse);
+            slot.small = if succeeded { effect } else { self::effect::OPEN };
+            slot.short = u16::from(exclusive || site.tolerant);
+            say_path(slot, &path);
+            Some(())
+        });
+    });
+}
+
+fn check(call: &Call) -> Obj {
+    let result = call.go_on();
+    aside(result, |_| {
+        note(|fixed| {
+            let site = site(fixed)?;
+            let path = path_of(fixed, call.argument(0, c"path"))?;
+            say_path(site.slot(Kind::PathCheck), &path);
+            Some(())
+        });
+    });
+    result
+}
+
+fn remove(call: &Call) -> Obj {
+    let result = call.go_on();
+    used(call, result, (0, c"path"), effect::REMOVE, false);
+    result
+}
+
+fn rename(call: &Call) -> Obj {
+    let result = call.go_on();
+    used(call, result, (0, c"src"), effect::RENAME, false);
+    used(call, result, (1, c"dst"), effect::RENAME, false);
+    result
+}
+
+fn make_directory(call: &Call) -> Obj {
+    let result = call.go_on();
+    used(call, result, (0, c"path"), effect::MAKE_DIRECTORY, false);
+    result
+}
+
+fn change(call: &Call) -> Obj {
+    let result = call.go_on();
+    used(call, result, (0, c"path"), effect::CHANGE, false);
+    result
+}
+
+/// `open(file, mode='r', …)`.
+fn open(call: &Call) -> Obj {
+    let file = call.go_on();
+    let text = names::utf8(call.argument(1, c"mode")).unwrap_or("r");
+    let kind = open_mode(text);
+    used(call, file, (0, c"file"), if kind == mode::READ { effect::OPEN } else { effect::CREATE }, kind == mode::EXCLUSIVE);
+    if !file.is_null() {
+        note(|fixed| {
+            let site = site(fixed)?;
+            let path = path_of(fixed, call.argument(0, c"file")).unwrap_or_default();
+            let handle = describe(fixed, file)?;
+            opened(&site, handle, &path, kind);
+            Some(())
+        });
+    }
+    file
+}
+
+fn open_mode(text: &str) -> u8 {
+    match text {
+        text if text.contains('x') => mode::EXCLUSIVE,
+        text if text.contains('a') => mode::APPEND,
+        text if text.contains('w') => mode::WRITE,
+        text if text.contains('+') => mode::UPDATE,
+        _ => mode::READ,
+    }
+}
+
+fn opened(site: &Site, handle: Handle, path: &str, kind: u8) {
+    let mut slot = site.slot(Kind::FileOpen);
+    (slot.a, slot.b, slot.c, slot.small) = (handle.file, handle.inode, handle.fd as u64, kind);
+    say_path(slot, path);
+}
+
+/// `os.open(path, flags, …)`.
+fn open_descriptor(call: &Call) -> Obj {
+    let result = call.go_on();
+    let flags = state::fixed().and_then(|fixed| int(&fixed.layout, call.argument(1, c"flags"))).unwrap_or(0) as i32;
+    let kind = match flags {
+        flags if flags & libc::O_EXCL != 0 => mode::EXCLUSIVE,
+        flags if flags & libc::O_APPEND != 0 => mode::APPEND,
+        flags if flags & (libc::O_CREAT | libc::O_TRUNC) != 0 => mode::WRITE,
+        flags if flags & (libc::O_WRONLY | libc::O_RDWR) != 0 => mode::UPDATE,
+        _ => mode::READ,
+    };
+    used(call, result, (0, c"path"), if kind == mode::READ { effect::OPEN } else { effect::CREATE }, kind == mode::EXCLUSIVE);
+    if !result.is_null() {
+        note(|fixed| {
+            let site = site(fixed)?;
+            let path = path_of(fixed, call.argument(0, c"path"))?;
+            let handle = of_descriptor(int(&fixed.layout, result)? as i32)?;
+            opened(&site, handle, &path, kind);
+            Some(())
+        });
+    }
+    result
+}
+
+fn int(layout: &Layout, value: Obj) -> Option<i64> {
+    (!value.is_null() && layout.type_of(value) == object!(PyLong_Type)).then(|| names::small_int(layout, value)).flatten()
+}
+
+/// What an open file is to the system.
+#[derive(Clone, Copy)]
+struct Handle {
+    file: u64,
+    inode: u64,
+    fd: i32,
+    append: bool,
+}
+
+const PACKED_APPEND: u64 = 1 << 32;
+
+/// Looks a file object up; asks the system the first time. `None`: not on a file, a terminal or standard output.
+fn describe(fixed: &Fixed, file: Obj) -> Option<Handle> {
+    let layout = &fixed.layout;
+    type_info(layout, layout.type_of(file));
+    let known = state::with(|state, _| {
+        let id = state.objects.channel(layout, &mut state.names, file);
+        state.files.get(file as u64).map(|packed| (id, packed, state.inodes.get(file as u64).unwrap_or(0)))
+    })?;
+    if let Some((id, packed, inode)) = known {
+        return (inode != 0).then_some(Handle { file: id, inode, fd: packed as u32 as i32, append: packed & PACKED_APPEND != 0 });
+    }
+    let handle = descriptor_of(layout, file).and_then(of_descriptor);
+    state::with(|state, _| {
+        let id = state.objects.channel(layout, &mut state.names, file);
+        let (packed, inode) = handle
+            .map_or((0, 0), |handle| (u64::from(handle.fd as u32) | if handle.append { PACKED_APPEND } else { 0 }, handle.inode));
+        state.files.set(file as u64, packed);
+        state.inodes.set(file as u64, inode);
+        handle.map(|handle| Handle { file: id, ..handle })
+    })?
+}
+
+fn descriptor_of(layout: &Layout, file: Obj) -> Option<i32> {
+    let method = of(file, c"fileno");
+    if method.is_null() {
+        return None;
+    }
+    // SAFETY: `fileno()` of the interpreter's own file types; references are given back.
+    unsafe {
+        let number = ffi::PyObject_CallObject(method, std::ptr::null_mut());
+        ffi::Py_DecRef(method);
+        if number.is_null() {
+            ffi::PyErr_Clear();
+            return None;
+        }
+        let fd = int(layout, number);
+        ffi::Py_DecRef(number);
+        fd.map(|fd| fd as i32)
+    }
+}
+
+fn of_descriptor(fd: i32) -> Option<Handle> {
+    // SAFETY: system calls that only ask about a descriptor.
+    unsafe {
+        let mut status: libc::stat = std::mem::zeroed();
+        if libc::fstat(fd, &raw mut status) != 0 {
+            return None;
+        }
+        let regular = status.st_mode & libc::S_IFMT == libc::S_IFREG;
+        if !regular && !(1..=2).contains(&fd) {
+            return None;
+        }
+        let append = libc::fcntl(fd, libc::F_GETFL) & libc::O_APPEND != 0;
+        Some(Handle { file: 0, inode: mix2(status.st_ino, status.st_dev) | 1, fd, append })
+    }
+}
+
+fn write_text(call: &Call) -> Obj {
+    write(call, level::TEXT)
+}
+fn write_buffered(call: &Call) -> Obj {
+    write(call, level::BUFFERED)
+}
+fn write_raw(call: &Call) -> Obj {
+    write(call, level::SYSTEM)
+}
+
+fn write(call: &Call, level: u8) -> Obj {
+    note(|fixed| {
+        let handle = describe(fixed, call.receiver)?;
+        say_write(fixed, handle, level, call.argument(0, c"text"))
+    });
+    call.go_on()
+}
+
+fn write_descriptor(call: &Call) -> Obj {
+    note(|fixed| {
+        let handle = of_descriptor(int(&fixed.layout, call.argument(0, c"fd"))? as i32)?;
+        say_write(fixed, handle, level::SYSTEM, call.argument(1, c"data"))
+    });
+    call.go_on()
+}
+
+fn say_write(fixed: &Fixed, handle: Handle, level: u8, data: Obj) -> Option<()> {
+    let layout = &fixed.layout;
+    let frame = tasks::current_frame(layout);
+    if frame.is_null() {
+        return None;
+    }
+    tasks::strand(fixed, frame);
+    let (length, ends_line) = extent(layout, data);
+    let mut slot = ring::slot(Kind::FileWrite, thread::tid());
+    slot.stack = stacks::stack(fixed, frame, None);
+    slot.d = frame as u64;
+    (slot.a, slot.b) = (handle.file, handle.inode);
+    slot.c = u64::from(length) | (handle.fd as u32 as u64) << 32;
+    (slot.small, slot.short) = (level, u16::from(handle.append) | u16::from(ends_line) << 1);
+    tasks::say(slot);
+    Some(())
+}
+
+/// Bytes written, and whether they end a line.
+fn extent(layout: &Layout, data: Obj) -> (u32, bool) {
+    if data.is_null() {
+        return (0, false);
+    }
+    if let Some(text) = names::utf8(data) {
+        return (text.len() as u32, text.ends_with('\n'));
+    }
+    if layout.type_of(data) == object!(PyBytes_Type) {
+        let (mut buffer, mut size) = (std::ptr::null_mut(), 0isize);
+        // SAFETY: a bytes object, as was just checked.
+        unsafe {
+            ffi::PyBytes_AsStringAndSize(data, &raw mut buffer, &raw mut size);
+            let ends_line = size > 0 && *buffer.offset(size - 1) == b'\n' as std::ffi::c_char;
+            return (size as u32, ends_line);
+        }
+    }
+    (0, false)
+}
+
+fn close(call: &Call) -> Obj {
+    let result = call.go_on();
+    note(|fixed| {
+        let known = state::with(|state, _| {
+            state.inodes.remove(call.receiver as u64);
+            state.files.remove(call.receiver as u64)?;
+            state.objects.known(call.receiver)
+        })??;
+        tasks::strand(fixed, tasks::current_frame(&fixed.layout));
+        let mut slot = ring::slot(Kind::FileClose, thread::tid());
+        slot.a = known;
+        tasks::say(slot);
+        Some(())
+    });
+    result
+}
+
+/// `fcntl.flock(fd, operation)`, `fcntl.lockf(fd, operation, …)`: one lock for each file, whatever it is opened as.
+fn lock_file(call: &Call) -> Obj {
+    const FILE: u8 = 5;
+    const NEVER: u8 = 2;
+    let result = call.go_on();
+    if result.is_null() {
+        return result;
+    }
+    note(|fixed| {
+        let layout = &fixed.layout;
+        let file = call.argument(0, c"fd");
+        let fd = int(layout, file).map(|fd| fd as i32).or_else(|| descriptor_of(layout, file))?;
+        let handle = of_descriptor(fd)?;
+        let operation = int(layout, call.argument(1, c"cmd"))? as i32;
+        let frame = tasks::current_frame(layout);
+        tasks::strand(fixed, frame);
+        let stack = stacks::stack(fixed, frame, None);
+        let path = std::fs::read_link(format!("/proc/self/fd/{fd}")).ok()?;
+        let path = path.to_string_lossy();
+        let (id, new) = state::with(|state, _| state.objects.file_lock(&mut state.names, handle.inode, &path))?;
+        let say = |kind: Kind, small: u8| {
+            let mut slot = ring::slot(kind, thread::tid());
+            (slot.a, slot.b, slot.small, slot.stack) = (id, handle.inode, small, stack);
+            tasks::say(slot);
+        };
+        if new {
+            say(Kind::LockNew, FILE);
+        }
+        if operation & libc::LOCK_UN != 0 {
+            say(Kind::LockReleased, 0);
+        } else if operation & libc::LOCK_EX != 0 {
+            say(Kind::LockAcquired, if operation & libc::LOCK_NB != 0 { NEVER } else { 0 });
+        }
+        Some(())
+    });
+    result
+}
