@@ -125,6 +125,10 @@ impl Knowledge {
         &self.hard
     }
 
+    pub fn share_hard(&self) -> Arc<Known> {
+        Arc::clone(&self.hard)
+    }
+
     pub fn soft(&self) -> &Known {
         self.soft.as_ref().unwrap_or(&self.hard)
     }

@@ -3,7 +3,8 @@
 
 use std::sync::Arc;
 
-use racetrace_probes::plan::{Plan, Span, Window, plan};
+use racetrace_probes::method::{self, Touch};
+use racetrace_probes::plan::{Operation, Plan, Span, Window, plan};
 use racetrace_probes::version::Version;
 use rustc_hash::FxHashMap;
 
@@ -27,6 +28,9 @@ pub struct Site {
     pub rank: u8,
     /// The path is an attribute of the first argument.
     pub of_self: bool,
+    /// A method called here adds elements, or takes some away (as far as its name says).
+    pub grows: bool,
+    pub shrinks: bool,
     /// It opens some window of its code.
     pub opens: bool,
     /// Windows that it closes, as indexes into the plan's.
@@ -52,6 +56,8 @@ pub struct StackEntry {
     pub parent: StackId,
     /// Index of the innermost frame's site.
     pub site: u32,
+    /// A span of the plan begins or ends here or at one of the nearest callers.
+    pub in_span: bool,
 }
 
 /// A number of a site within its process.
@@ -71,6 +77,15 @@ pub struct Definitions {
     version: Option<Version>,
     /// Code objects whose bytecode was not understood.
     pub unplanned: u64,
+}
+
+/// How many calls below the function that makes both calls of a span the accesses may be.
+pub const SPAN_DEPTH: usize = 2;
+
+impl Site {
+    fn ends_span(&self) -> bool {
+        !self.span_reads.is_empty() || !self.span_writes.is_empty()
+    }
 }
 
 /// Frames of a stack that a report shows.
@@ -112,7 +127,9 @@ impl Definitions {
 
     pub fn define_stack(&mut self, id: StackId, parent: StackId, code: CodeId, offset: u32) {
         let site = self.site_at(code, offset);
-        let entry = StackEntry { parent, site };
+        let mut entry = StackEntry { parent, site, in_span: false };
+        let callers = self.walk(parent).take(SPAN_DEPTH).map(|(_, caller)| caller.site);
+        entry.in_span = std::iter::once(site).chain(callers).any(|site| self.site(site).is_some_and(Site::ends_span));
         let index = id.0 as usize;
         if index > self.stacks.len() + (1 << 16) {
             self.sparse_stacks.insert(id, entry);
@@ -234,6 +251,8 @@ impl Definitions {
             returns: false,
             rank: 0,
             of_self: false,
+            grows: false,
+            shrinks: false,
             opens: false,
             closes: Vec::new(),
             constructs: false,
@@ -245,9 +264,18 @@ impl Definitions {
         for watch in entry.plan.watches.iter().filter(|watch| watch.offset == offset) {
             site.checks |= watch.flows.into_branch;
             site.returns |= watch.flows.into_return;
+            if let Operation::MethodCall { method, .. } = watch.operation {
+                let touches = || method::methods(method).iter().map(|row| row.touch);
+                site.grows |= touches().any(|touch| matches!(touch, Touch::Insert | Touch::Update | Touch::Replace));
+                site.shrinks |= touches().any(|touch| matches!(touch, Touch::Remove | Touch::Update | Touch::Replace));
+            }
             if site.path.is_none() && !watch.path.is_empty() {
                 site.path = Some(Arc::from(watch.path.as_str()));
             }
+        }
+        if site.path.is_none() {
+            let lock = entry.plan.paths.iter().find(|(at, _)| *at == offset);
+            site.path = lock.map(|(_, path)| Arc::from(path.as_str()));
         }
         let windows = || entry.plan.windows.iter().zip(0u16..);
         site.opens = windows().any(|(window, _)| window.reads.contains(&offset));

@@ -10,6 +10,7 @@
 //! | [`clock`], [`strand`], [`lock`], [`process`] | its parts |
 //! | [`definitions`], [`lines`], [`naming`] | code, stacks, sites, names |
 //! | [`findings`] | what was found, once each |
+//! | [`windows`] | read-modify-write, check-then-act, plain unordered accesses |
 //! | [`options`] | what the user decides |
 
 pub mod clock;
@@ -22,6 +23,7 @@ pub mod options;
 pub mod order;
 pub mod process;
 pub mod strand;
+pub mod windows;
 pub mod world;
 
 pub use findings::Findings;
@@ -130,5 +132,5 @@ impl Analysis {
 
 /// The detectors of an ordinary session.
 fn detectors() -> Vec<Box<dyn Detector>> {
-    Vec::new()
+    vec![Box::new(windows::Windows::default())]
 }

@@ -115,7 +115,8 @@ pub fn subject(world: &World, process: ProcessId, object: ObjectId, key: KeyId, 
         Shape::File => named("file", seen.label.map_or("a file", |label| definitions.text(label)).to_owned()),
         _ => {
             let container = container(definitions, seen.named_by, sites).unwrap_or_else(|| format!("a {type_name}"));
-            if key == KeyId::WHOLE { named("container", container) } else { named("item", format!("{container}[{label}]")) }
+            let whole = key == KeyId::WHOLE || seen.shape == Shape::Set;
+            if whole { named("container", container) } else { named("item", format!("{container}[{label}]")) }
         }
     }
 }

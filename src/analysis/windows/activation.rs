@@ -1,0 +1,152 @@
+//! Activations of windows: the reads that a strand has made and that a later write of it may depend on. A read waits,
+//! in its frame, for its write; both together are a closed window. Order and conflicts are judged elsewhere.
+
+use smallvec::SmallVec;
+
+use super::shadow::Past;
+use crate::analysis::lock::{Held, LockId};
+use crate::event::{CodeId, FrameId, KeyId, ObjectId, StackId, Value};
+
+/// Which window of which code: of the plan's `windows`, or of its `spans`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Which {
+    Window(CodeId, u16),
+    Span(CodeId, u16),
+}
+
+/// A read that may open a window.
+#[derive(Debug, Clone)]
+pub struct Open {
+    pub frame: FrameId,
+    pub offset: u32,
+    pub object: ObjectId,
+    pub key: KeyId,
+    pub past: Past,
+    /// Writes of the subject, by anyone, before it.
+    pub writes_before: u64,
+    pub value: Option<Value>,
+}
+
+/// A window that its strand has gone through.
+#[derive(Debug, Clone)]
+pub struct Closed {
+    pub which: Which,
+    pub read: Past,
+    pub write: Past,
+    /// What the read saw.
+    pub seen: Option<Value>,
+    pub writes_before: u64,
+    /// The key that was checked: the whole container, or one item.
+    pub key: KeyId,
+    /// Locks held from the read to the write without a break.
+    pub locks: SmallVec<[LockId; 2]>,
+    /// The strand gave way to others of its event loop in between.
+    pub split: bool,
+}
+
+impl Closed {
+    pub fn new(which: Which, open: &Open, write: Past) -> Closed {
+        let split = open.past.turns != write.turns;
+        let locks = unbroken(open.past.locks.as_deref(), write.locks.as_deref());
+        let key = if open.key == KeyId::WHOLE || write.action.is_whole() { KeyId::WHOLE } else { open.key };
+        Closed { which, read: open.past.clone(), write, seen: open.value, writes_before: open.writes_before, key, locks, split }
+    }
+}
+
+impl crate::event::Action {
+    /// Changes the container as a whole.
+    pub(super) fn is_whole(self) -> bool {
+        self == crate::event::Action::Replace
+    }
+}
+
+/// Locks held at both ends by the same acquisition.
+fn unbroken(before: Option<&[Held]>, after: Option<&[Held]>) -> SmallVec<[LockId; 2]> {
+    let (Some(before), Some(after)) = (before, after) else { return SmallVec::new() };
+    let same = |held: &&Held| held.excludes && after.iter().any(|other| other.acquisition == held.acquisition);
+    before.iter().filter(same).map(|held| held.lock).collect()
+}
+
+/// The open reads of one strand, by frame; the most recently used frame last.
+#[derive(Debug, Default)]
+pub struct Opens {
+    frames: Vec<(FrameId, Vec<Open>)>,
+    /// Reads under calls that spans begin with.
+    spans: Vec<OpenSpan>,
+}
+
+#[derive(Debug, Clone)]
+pub struct OpenSpan {
+    pub code: CodeId,
+    pub span: u16,
+    /// The stack below the frame that makes both calls.
+    pub below: StackId,
+    pub open: Open,
+}
+
+const FRAMES: usize = 48;
+const READS: usize = 32;
+const SPANS: usize = 32;
+
+impl Opens {
+    pub fn open(&mut self, open: Open) {
+        let at = match self.frames.iter().rposition(|(frame, _)| *frame == open.frame) {
+            Some(at) => at,
+            None => {
+                if self.frames.len() >= FRAMES {
+                    self.frames.remove(0);
+                }
+                self.frames.push((open.frame, Vec::new()));
+                self.frames.len() - 1
+            }
+        };
+        let Some((_, reads)) = self.frames.get_mut(at) else { return };
+        let same = |other: &Open| other.offset == open.offset && other.object == open.object && other.key == open.key;
+        if let Some(at) = reads.iter().rposition(same) {
+            reads.remove(at);
+        } else if reads.len() >= READS {
+            reads.remove(0);
+        }
+        reads.push(open);
+    }
+
+    /// The latest read at one of `offsets` in that frame, of the same part of the object.
+    pub fn latest(&self, frame: FrameId, offsets: &[u32], object: ObjectId, fits: impl Fn(KeyId) -> bool) -> Option<&Open> {
+        let (_, reads) = self.frames.iter().rev().find(|(other, _)| *other == frame)?;
+        reads.iter().rev().find(|open| open.object == object && fits(open.key) && offsets.contains(&open.offset))
+    }
+
+    /// A function begins anew in that frame.
+    pub fn entered(&mut self, frame: FrameId) {
+        self.frames.retain(|(other, _)| *other != frame);
+    }
+
+    pub fn open_span(&mut self, new: OpenSpan) {
+        let same = |other: &OpenSpan| {
+            (other.code, other.span, other.below, other.open.object, other.open.key)
+                == (new.code, new.span, new.below, new.open.object, new.open.key)
+        };
+        if let Some(at) = self.spans.iter().rposition(same) {
+            self.spans.remove(at);
+        } else if self.spans.len() >= SPANS {
+            self.spans.remove(0);
+        }
+        self.spans.push(new);
+    }
+
+    /// Takes the latest read under that span's first call, of the same part of the object: a span is gone through once.
+    pub fn take_span(
+        &mut self,
+        code: CodeId,
+        span: u16,
+        below: StackId,
+        object: ObjectId,
+        fits: impl Fn(KeyId) -> bool,
+    ) -> Option<Open> {
+        let same = |other: &OpenSpan| {
+            (other.code, other.span, other.below, other.open.object) == (code, span, below, object) && fits(other.open.key)
+        };
+        let at = self.spans.iter().rposition(same)?;
+        Some(self.spans.remove(at).open)
+    }
+}

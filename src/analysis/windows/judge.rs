@@ -1,0 +1,199 @@
+//! Is a window and a conflicting access of another strand a race? The rules of order, mutual exclusion and harmlessness,
+//! each as one function. It changes nothing and describes nothing.
+
+use super::activation::{Closed, Which};
+use super::shadow::{ObjectShadow, Past};
+use crate::analysis::definitions::Site;
+use crate::analysis::world::World;
+use crate::event::{Action, KeyId, ObjectId, ProcessId, Shape, Value};
+use crate::finding::Evidence;
+use racetrace_probes::plan::{SwitchWhy, WindowKind};
+
+/// What is judged: where, and who else is there.
+pub struct Case<'a> {
+    pub world: &'a World,
+    pub process: ProcessId,
+    pub object: ObjectId,
+    pub shadow: &'a ObjectShadow,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Judgement {
+    Race(Evidence),
+    /// Both stored the same thing: worth a note.
+    Idempotent(Evidence),
+    None,
+}
+
+/// Which of the two happened last, and so speaks with its strand's present knowledge.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Latest {
+    Window,
+    Access,
+}
+
+impl Case<'_> {
+    pub fn judge(&self, window: &Closed, access: &Past, latest: Latest) -> Judgement {
+        let (mine, other) = (window.write.strand, access.strand);
+        if mine == other || !self.conflicts(window, access) {
+            return Judgement::None;
+        }
+        let inside = access.sequence > window.read.sequence && access.sequence < window.write.sequence;
+        let ordered = if inside { deterministic(self.world, window, access) } else { self.ordered(window, access, latest) };
+        let apart = ordered
+            || protected(window, access)
+            || never_alive_together(self.world, window, access)
+            || self.handed_over(window, access, inside)
+            || self.one_loop_without_turn(window, access);
+        if apart {
+            return Judgement::None;
+        }
+        let evidence = if inside { Evidence::Observed } else { self.without_split(window, other) };
+        if self.idempotent(window, access, evidence) { Judgement::Idempotent(evidence) } else { Judgement::Race(evidence) }
+    }
+
+    pub fn kind(&self, which: Which) -> WindowKind {
+        let definitions = self.world.definitions(self.process);
+        let kind = definitions.and_then(|definitions| match which {
+            Which::Window(code, index) => definitions.window(code, index).map(|window| window.kind),
+            Which::Span(code, index) => definitions.span(code, index).map(|span| span.kind),
+        });
+        kind.unwrap_or(WindowKind::ReadModifyWrite)
+    }
+
+    /// One is certainly over before the other begins.
+    fn ordered(&self, window: &Closed, access: &Past, latest: Latest) -> bool {
+        let (moment, now) = match latest {
+            Latest::Window => (access.moment, window.write.strand),
+            Latest::Access => (window.write.moment, access.strand),
+        };
+        if self.world.gives_order(self.process, self.object, window.key) {
+            self.world.hard_before(moment, now)
+        } else {
+            self.world.soft_before(moment, now)
+        }
+    }
+
+    /// The object was made by one of them and given to the other at run time: what its maker did before is no race.
+    fn handed_over(&self, window: &Closed, access: &Past, inside: bool) -> bool {
+        let Some(maker) = self.shadow.creator else { return false };
+        let before = |past: &Past, other| {
+            past.strand == maker
+                && self.shadow.touch_of(other).is_some_and(|touch| touch.handed_over && past.sequence < touch.sequence)
+        };
+        before(access, window.write.strand) || (!inside && before(&window.write, access.strand))
+    }
+
+    /// Both run on one event loop, and this window's strand did not give way inside.
+    fn one_loop_without_turn(&self, window: &Closed, access: &Past) -> bool {
+        !window.split && self.world.same_loop(window.write.strand, access.strand)
+    }
+
+    /// How sure a window is that was not seen split.
+    fn without_split(&self, window: &Closed, other: crate::analysis::StrandId) -> Evidence {
+        if self.world.free_threaded(self.process) || window.split || self.world.same_loop(window.write.strand, other) {
+            return Evidence::Possible;
+        }
+        let Which::Window(code, index) = window.which else { return Evidence::Possible };
+        let planned = self.world.definitions(self.process).and_then(|definitions| definitions.window(code, index));
+        match planned.and_then(|window| window.switch.as_ref()) {
+            Some(switch) if switch.why != SwitchWhy::Operator => Evidence::Possible,
+            _ => Evidence::Latent,
+        }
+    }
+
+    /// Can the access break what the window relies on? A check that lets something be taken away is not hurt by more
+    /// being added, nor the other way round.
+    fn conflicts(&self, window: &Closed, access: &Past) -> bool {
+        if access.action == Action::Read {
+            return false;
+        }
+        let container = self
+            .world
+            .shape(self.process, self.object)
+            .is_none_or(|shape| matches!(shape, Shape::Dict | Shape::List | Shape::Set | Shape::Deque | Shape::Queue));
+        if !container || self.kind(window.which) == WindowKind::ReadModifyWrite {
+            return true;
+        }
+        let (act, other) = (self.effect(&window.write), self.effect(access));
+        let whole = window.key == KeyId::WHOLE;
+        if whole && !other.grows && !other.shrinks {
+            return false;
+        }
+        match (act.grows, act.shrinks) {
+            (true, false) => other.grows || !other.shrinks,
+            (false, true) => other.shrinks || !other.grows,
+            _ => true,
+        }
+    }
+
+    fn effect(&self, past: &Past) -> Effect {
+        let site = self.world.definitions(self.process).and_then(|definitions| definitions.site(past.site));
+        Effect::of(past.action, site)
+    }
+
+    /// Both store the same object, or the same plain constant, where nothing was there: whoever comes second changes
+    /// nothing. Not for flags, whose test and setting guard something else, nor for items of containers.
+    fn idempotent(&self, window: &Closed, access: &Past, evidence: Evidence) -> bool {
+        if self.kind(window.which) != WindowKind::CheckThenAct {
+            return false;
+        }
+        let variable = self
+            .world
+            .shape(self.process, self.object)
+            .is_some_and(|shape| matches!(shape, Shape::Module | Shape::Instance | Shape::Class | Shape::Cell));
+        let same = same_value(window.write.value, access.value);
+        let object = matches!(access.value, Value::Object(..));
+        let plain = !matches!(access.value, Value::Bool(_) | Value::Unknown);
+        variable && same && (object || (plain && evidence == Evidence::Latent))
+    }
+}
+
+/// What an access does to the size of its container.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Effect {
+    pub grows: bool,
+    pub shrinks: bool,
+}
+
+impl Effect {
+    pub fn of(action: Action, site: Option<&Site>) -> Effect {
+        let (grows, shrinks) = match action {
+            Action::Read | Action::Write => (false, false),
+            Action::Insert => (true, false),
+            Action::Delete => (false, true),
+            Action::Replace => (true, true),
+            Action::Update => match site {
+                Some(site) if site.grows || site.shrinks => (site.grows, site.shrinks),
+                _ => (true, true),
+            },
+        };
+        Effect { grows, shrinks }
+    }
+}
+
+/// One lock is held without a break over the window, and also by the other strand at its access.
+fn protected(window: &Closed, access: &Past) -> bool {
+    let held = access.locks.as_deref().unwrap_or_default();
+    held.iter().any(|held| held.excludes && window.locks.contains(&held.lock))
+}
+
+/// The strand of the window told the other to go on, and then waited for it: the split is how the program works.
+fn deterministic(world: &World, window: &Closed, access: &Past) -> bool {
+    let told = window.read.moment.chain == access.moment.chain
+        || access.known.as_ref().is_some_and(|known| known.includes(window.read.moment));
+    told && world.hard_before(access.moment, window.write.strand)
+}
+
+/// One had ended before the other was started, although nothing in the program says so.
+fn never_alive_together(world: &World, window: &Closed, access: &Past) -> bool {
+    !world.alive_together(window.write.strand, access.strand)
+}
+
+pub fn same_value(a: Value, b: Value) -> bool {
+    match (a, b) {
+        (Value::Unknown, _) | (_, Value::Unknown) => false,
+        (Value::Object(a, _), Value::Object(b, _)) => a == b,
+        (a, b) => a == b,
+    }
+}

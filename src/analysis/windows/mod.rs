@@ -1,0 +1,406 @@
+//! Windows: read-modify-write and check-then-act, within a function or spanning calls, against other strands' writes;
+//! and notes on plain accesses without order. Follows accesses; iteration, files and locks are other detectors' business.
+//!
+//! | module | holds |
+//! |---|---|
+//! | [`shadow`] | what is remembered of each subject |
+//! | [`activation`] | reads that wait for their write, and closed windows |
+//! | [`judge`] | the rules: order, mutual exclusion, harmlessness |
+//! | [`explain`], [`help`] | findings in words |
+//! | [`unordered`] | plain accesses |
+
+mod activation;
+mod explain;
+mod help;
+mod judge;
+mod shadow;
+mod unordered;
+
+use rustc_hash::FxHashMap;
+use smallvec::SmallVec;
+
+use self::activation::{Closed, Open, OpenSpan, Opens, Which};
+use self::explain::Race;
+use self::judge::{Case, Effect, Judgement, Latest};
+use self::shadow::{ObjectShadow, Past, Shadow};
+use super::definitions::{SPAN_DEPTH, Site};
+use super::findings::Again;
+use super::{Detector, Findings, StrandId, World};
+use crate::event::{Access, Action, Event, KeyId, ProcessId, Record, Shape, StackId, Value};
+use crate::finding::{Evidence, Kind};
+use racetrace_probes::plan::WindowKind;
+
+#[derive(Default)]
+pub struct Windows {
+    processes: Vec<Shadow>,
+    opens: FxHashMap<StrandId, Opens>,
+    /// The key with which each race was described; another one shows that it concerns several keys.
+    keys: FxHashMap<Again, KeyId>,
+    notes: unordered::Notes,
+    shared: u64,
+}
+
+impl Detector for Windows {
+    fn record(&mut self, world: &World, record: &Record, findings: &mut Findings) {
+        match &record.event {
+            Event::Access(access) => {
+                if let Some(strand) = world.strand_of(record) {
+                    self.access(&Now { world, process: record.process, strand, access, time: record.time }, findings);
+                }
+            }
+            Event::Enter { frame, .. } => {
+                if let Some(opens) = world.strand_of(record).and_then(|strand| self.opens.get_mut(&strand)) {
+                    opens.entered(*frame);
+                }
+            }
+            Event::ObjectEnd { id } => {
+                if let Some(shadow) = self.processes.get_mut(record.process.0 as usize) {
+                    shadow.forget(*id);
+                }
+            }
+            Event::ThreadEnd => self.forget_strand(world.strand_of(record)),
+            Event::TaskEnd { task } => self.forget_strand(world.task(record.process, *task)),
+            Event::Gap { .. } | Event::ProcessEnd { .. } => self.forget_process(world, record.process),
+            _ => {}
+        }
+    }
+
+    fn report(&mut self, _world: &World, findings: &mut Findings) {
+        findings.shared_subjects = self.shared;
+        self.notes.withdraw_where_races_are(findings);
+    }
+}
+
+/// An access that happens now.
+struct Now<'a> {
+    world: &'a World,
+    process: ProcessId,
+    strand: StrandId,
+    access: &'a Access,
+    time: u64,
+}
+
+impl Now<'_> {
+    fn past(&self, value: Value, shared: bool) -> Option<Past> {
+        let strand = self.world.strand(self.strand)?;
+        let clock = &strand.clock;
+        Some(Past {
+            strand: self.strand,
+            moment: clock.moment(),
+            sequence: self.world.sequence(),
+            time: self.time,
+            stack: self.access.stack,
+            site: self.world.site_id(self.process, self.access.stack)?,
+            action: self.access.action,
+            value,
+            locks: strand.snapshot(),
+            turns: strand.turns,
+            known: (shared && self.access.action != Action::Read).then(|| clock.knowledge().share_hard()),
+        })
+    }
+}
+
+impl Windows {
+    fn forget_strand(&mut self, strand: Option<StrandId>) {
+        if let Some(strand) = strand {
+            self.opens.remove(&strand);
+        }
+    }
+
+    fn forget_process(&mut self, world: &World, process: ProcessId) {
+        self.opens.retain(|strand, _| world.strand(*strand).is_some_and(|strand| strand.process != process));
+        if let Some(shadow) = self.processes.get_mut(process.0 as usize) {
+            shadow.clear();
+        }
+    }
+
+    fn access(&mut self, now: &Now<'_>, findings: &mut Findings) {
+        let index = now.process.0 as usize;
+        if index >= self.processes.len() {
+            self.processes.resize_with(index + 1, Shadow::default);
+        }
+        let Some(shadow) = self.processes.get_mut(index) else { return };
+        let Some(site) = now.world.site(now.process, now.access.stack) else { return };
+        let newly_shared = touch(shadow, now);
+        self.shared += u64::from(newly_shared);
+        let Some(object) = shadow.object(now.access.object) else { return };
+        let (shared, creator) = (object.shared(), object.creator);
+        if now.access.action == Action::Read {
+            self.read(now, site, shared, findings);
+        } else if site.constructs && !shared && creator == Some(now.strand) {
+            shadow.part_mut(now.access.object, now.access.key).value = Some(now.access.value);
+        } else {
+            self.write(now, site, shared, findings);
+        }
+        if let Some(shadow) = self.processes.get_mut(index) {
+            shadow.make_room(now.world.options.subjects);
+        }
+    }
+
+    fn read(&mut self, now: &Now<'_>, site: &Site, shared: bool, findings: &mut Findings) {
+        let Access { object, key, frame, .. } = *now.access;
+        let in_span = in_span(now);
+        if !site.opens && !in_span && !shared {
+            return;
+        }
+        let Some(shadow) = self.processes.get_mut(now.process.0 as usize) else { return };
+        let part = shadow.part_mut(object, key);
+        let value = if now.access.value == Value::Unknown { part.value } else { Some(now.access.value) };
+        let Some(past) = now.past(value.unwrap_or(Value::Unknown), shared) else { return };
+        if site.opens || in_span {
+            let writes_before = part.writes_total;
+            let open = Open { frame, offset: site.offset, object, key, past: past.clone(), writes_before, value };
+            let opens = self.opens.entry(now.strand).or_default();
+            if in_span {
+                open_spans(now, site, &open, opens);
+            }
+            if site.opens {
+                opens.open(open);
+            }
+        }
+        if shared {
+            self.notes.read(now, shadow, past, findings);
+        }
+    }
+
+    fn write(&mut self, now: &Now<'_>, site: &Site, shared: bool, findings: &mut Findings) {
+        let Access { object, key, .. } = *now.access;
+        let Some(past) = now.past(now.access.value, shared) else { return };
+        let closed = self.close(now, site, &past);
+        let Some(shadow) = self.processes.get_mut(now.process.0 as usize) else { return };
+        let effect = Effect::of(now.access.action, Some(site));
+        let resizes = key != KeyId::WHOLE && (effect.grows || effect.shrinks) && is_container(now);
+        if shared {
+            let mut found = Found { now, keys: &mut self.keys, findings };
+            found.windows_against_writes(shadow, &closed);
+            found.write_against_windows(shadow, &past, key);
+            if resizes {
+                found.write_against_windows(shadow, &past, KeyId::WHOLE);
+            }
+            self.notes.write(now, shadow, &past, findings);
+        }
+        for window in closed {
+            let which = window.which;
+            shadow
+                .part_mut(object, window.key)
+                .windows
+                .put(window, |other| other.write.strand == now.strand && other.which == which);
+        }
+        if resizes {
+            let whole = shadow.part_mut(object, KeyId::WHOLE);
+            whole.writes_total += 1;
+            whole.writes.put(past.clone(), |other| (other.strand, other.site) == (past.strand, past.site));
+        }
+        let part = shadow.part_mut(object, key);
+        part.writes_total += 1;
+        part.value = Some(now.access.value);
+        let (strand, site) = (past.strand, past.site);
+        part.writes.put(past, |other| (other.strand, other.site) == (strand, site));
+    }
+
+    /// The windows that this write closes.
+    fn close(&mut self, now: &Now<'_>, site: &Site, past: &Past) -> SmallVec<[Closed; 2]> {
+        let mut closed = SmallVec::new();
+        let in_span = in_span(now);
+        if site.closes.is_empty() && !in_span {
+            return closed;
+        }
+        let Some(opens) = self.opens.get_mut(&now.strand) else { return closed };
+        let Some(definitions) = now.world.definitions(now.process) else { return closed };
+        let Access { object, key, frame, .. } = *now.access;
+        let fits = |read: KeyId| read == key || read == KeyId::WHOLE || key == KeyId::WHOLE;
+        for index in &site.closes {
+            let Some(window) = definitions.window(site.code, *index) else { continue };
+            if let Some(open) = opens.latest(frame, &window.reads, object, fits) {
+                closed.push(Closed::new(Which::Window(site.code, *index), open, past.clone()));
+            }
+        }
+        if in_span {
+            let inner: SmallVec<[WindowKind; 4]> = closed.iter().filter_map(|window| kind_of(now, window.which)).collect();
+            close_spans(now, opens, past, &inner, fits, &mut closed);
+        }
+        closed
+    }
+}
+
+fn touch(shadow: &mut Shadow, now: &Now<'_>) -> bool {
+    let Some(strand) = now.world.strand(now.strand) else { return false };
+    let moment = strand.clock.moment();
+    let action = now.access.action;
+    let object = shadow.object_or(now.access.object, || ObjectShadow::new(now.strand, moment, action));
+    object.touch(now.strand, now.world.sequence(), |object| {
+        strand.birth.as_ref().is_none_or(|birth| !birth.includes(object.first) && object.first.chain != moment.chain)
+    })
+}
+
+fn in_span(now: &Now<'_>) -> bool {
+    let entry = now.world.definitions(now.process).and_then(|definitions| definitions.stack(now.access.stack));
+    entry.is_some_and(|entry| entry.in_span)
+}
+
+fn is_container(now: &Now<'_>) -> bool {
+    let shape = now.world.shape(now.process, now.access.object);
+    matches!(shape, Some(Shape::Dict | Shape::List | Shape::Set | Shape::Deque))
+}
+
+fn kind_of(now: &Now<'_>, which: Which) -> Option<WindowKind> {
+    let definitions = now.world.definitions(now.process)?;
+    match which {
+        Which::Window(code, index) => definitions.window(code, index).map(|window| window.kind),
+        Which::Span(code, index) => definitions.span(code, index).map(|span| span.kind),
+    }
+}
+
+/// Remembers a read for the spans whose first call it is made under: if its value leaves the callee.
+fn open_spans(now: &Now<'_>, site: &Site, open: &Open, opens: &mut Opens) {
+    let Some(definitions) = now.world.definitions(now.process) else { return };
+    for (depth, (_, entry)) in definitions.walk(now.access.stack).take(SPAN_DEPTH + 1).enumerate() {
+        let Some(caller) = definitions.site(entry.site) else { continue };
+        for span in &caller.span_reads {
+            let checks = definitions.span(caller.code, *span).is_some_and(|span| span.kind == WindowKind::CheckThenAct);
+            if depth == 0 || site.returns || (checks && site.checks) {
+                opens.open_span(OpenSpan { code: caller.code, span: *span, below: entry.parent, open: open.clone() });
+            }
+        }
+    }
+}
+
+/// Closes the spans whose second call this write is made under; not where the callee looks again before it writes.
+fn close_spans(
+    now: &Now<'_>,
+    opens: &mut Opens,
+    past: &Past,
+    inner: &[WindowKind],
+    fits: impl Fn(KeyId) -> bool,
+    closed: &mut SmallVec<[Closed; 2]>,
+) {
+    let Some(definitions) = now.world.definitions(now.process) else { return };
+    let ends: Vec<(Which, StackId)> = definitions
+        .walk(now.access.stack)
+        .take(SPAN_DEPTH + 1)
+        .filter_map(|(_, entry)| Some((definitions.site(entry.site)?, entry.parent)))
+        .flat_map(|(site, below)| site.span_writes.iter().map(move |span| (Which::Span(site.code, *span), below)))
+        .collect();
+    for (which, below) in ends {
+        let Which::Span(code, span) = which else { continue };
+        let Some(open) = opens.take_span(code, span, below, now.access.object, &fits) else { continue };
+        let looks_again = kind_of(now, which).is_some_and(|kind| inner.contains(&kind));
+        let one_function = open.past.stack == past.stack;
+        if !looks_again && !one_function {
+            closed.push(Closed::new(which, &open, past.clone()));
+        }
+    }
+}
+
+/// Where races are put: judged, described once, counted.
+struct Found<'a, 'b> {
+    now: &'a Now<'a>,
+    keys: &'a mut FxHashMap<Again, KeyId>,
+    findings: &'b mut Findings,
+}
+
+impl Found<'_, '_> {
+    /// The windows that close now, against what others wrote before.
+    fn windows_against_writes(&mut self, shadow: &Shadow, closed: &[Closed]) {
+        let object = self.now.access.object;
+        for window in closed {
+            let Some(part) = shadow.part(object, window.key) else { continue };
+            let whole = (window.key != KeyId::WHOLE).then(|| shadow.part(object, KeyId::WHOLE)).flatten();
+            let replaced = whole.into_iter().flat_map(|whole| whole.writes.iter()).filter(|past| past.action == Action::Replace);
+            let mut seen_split = false;
+            for write in part.writes.iter().chain(replaced) {
+                let evidence = self.judge(shadow, window, write, Latest::Window, part.writes_total);
+                seen_split |= evidence == Some(Evidence::Observed);
+            }
+            if matches!(window.which, Which::Span(..)) && !seen_split {
+                self.same_span(shadow, window, part);
+            }
+        }
+    }
+
+    /// Two strands go through one span, in either order.
+    fn same_span(&mut self, shadow: &Shadow, window: &Closed, part: &shadow::Part) {
+        let others: Vec<&Closed> = part.windows.iter().filter(|other| other.which == window.which).collect();
+        for other in others {
+            self.judge_span(shadow, window, &other.write, part.writes_total);
+        }
+    }
+
+    /// This write, against windows that others have closed before.
+    fn write_against_windows(&mut self, shadow: &Shadow, past: &Past, key: KeyId) {
+        let Some(part) = shadow.part(self.now.access.object, key) else { return };
+        for window in part.windows.iter().filter(|window| matches!(window.which, Which::Window(..))) {
+            self.judge(shadow, window, past, Latest::Access, part.writes_total);
+        }
+    }
+
+    fn judge(&mut self, shadow: &Shadow, window: &Closed, access: &Past, latest: Latest, writes: u64) -> Option<Evidence> {
+        let judgement = self.case(shadow)?.judge(window, access, latest);
+        let unseen_span = matches!(window.which, Which::Span(..)) && !is_observed(judgement);
+        if unseen_span { None } else { self.tell(window, access, judgement, writes) }
+    }
+
+    fn judge_span(&mut self, shadow: &Shadow, window: &Closed, access: &Past, writes: u64) {
+        let Some(case) = self.case(shadow) else { return };
+        let judgement = case.judge(window, access, Latest::Window);
+        self.tell(window, access, judgement, writes);
+    }
+
+    fn case<'s>(&'s self, shadow: &'s Shadow) -> Option<Case<'s>> {
+        let object = self.now.access.object;
+        Some(Case { world: self.now.world, process: self.now.process, object, shadow: shadow.object(object)? })
+    }
+
+    fn tell(&mut self, window: &Closed, access: &Past, judgement: Judgement, writes: u64) -> Option<Evidence> {
+        let (evidence, idempotent) = match judgement {
+            Judgement::Race(evidence) => (evidence, false),
+            Judgement::Idempotent(evidence) => (evidence, true),
+            Judgement::None => return None,
+        };
+        let kind = match kind_of(self.now, window.which) {
+            Some(WindowKind::CheckThenAct) => Kind::CheckThenAct,
+            _ => Kind::ReadModifyWrite,
+        };
+        let name = again(self.now.process, kind, window, access);
+        let Access { object, key, .. } = *self.now.access;
+        let key = if window.key == KeyId::WHOLE { KeyId::WHOLE } else { key };
+        let first = *self.keys.entry(name).or_insert(key);
+        let several = first != key && first != SEVERAL;
+        if !several && self.findings.again(name, evidence) {
+            return Some(evidence);
+        }
+        if several {
+            self.keys.insert(name, SEVERAL);
+        }
+        let race = Race {
+            world: self.now.world,
+            process: self.now.process,
+            object,
+            key,
+            kind,
+            window,
+            access,
+            evidence,
+            idempotent,
+            others: writes.saturating_sub(window.writes_before),
+        };
+        if race.outside_user_code() {
+            self.findings.hide(name, "library code");
+        } else {
+            self.findings.add_named(name, race.finding());
+        }
+        Some(evidence)
+    }
+}
+
+const SEVERAL: KeyId = KeyId(u64::MAX);
+
+fn is_observed(judgement: Judgement) -> bool {
+    matches!(judgement, Judgement::Race(Evidence::Observed) | Judgement::Idempotent(Evidence::Observed))
+}
+
+/// The cheap name of a race: its sites.
+fn again(process: ProcessId, kind: Kind, window: &Closed, access: &Past) -> Again {
+    let sites = u64::from(window.write.site) << 32 | u64::from(access.site);
+    (kind, sites, u64::from(process.0) << 32 | u64::from(window.read.site))
+}

@@ -1,0 +1,199 @@
+//! What is remembered of the accesses to each subject: the last writes, checks and windows, one for each strand and
+//! site, in short lists. Bounded by live objects. It does not judge them.
+
+use std::sync::Arc;
+
+use rustc_hash::FxHashMap;
+use smallvec::SmallVec;
+
+use super::activation::Closed;
+use crate::analysis::clock::{Known, Moment};
+use crate::analysis::definitions::SiteId;
+use crate::analysis::lock::Held;
+use crate::analysis::strand::StrandId;
+use crate::event::{Action, KeyId, ObjectId, StackId, Value};
+
+/// An access that is over.
+#[derive(Debug, Clone)]
+pub struct Past {
+    pub strand: StrandId,
+    pub moment: Moment,
+    pub sequence: u64,
+    pub time: u64,
+    pub stack: StackId,
+    pub site: SiteId,
+    pub action: Action,
+    pub value: Value,
+    pub locks: Option<Arc<[Held]>>,
+    /// How often its strand had given way before.
+    pub turns: u64,
+    /// What its strand knew to be over; only kept for writes to subjects that several strands touch.
+    pub known: Option<Arc<Known>>,
+}
+
+/// What is remembered of one subject.
+#[derive(Debug, Default)]
+pub struct Part {
+    pub writes: Recent<Past>,
+    /// Checks and returned reads, for plain unordered accesses.
+    pub reads: Recent<Past>,
+    pub windows: Recent<Closed>,
+    pub writes_total: u64,
+    pub value: Option<Value>,
+    /// A note on plain unordered accesses was made.
+    pub noted: bool,
+}
+
+/// The last few of a kind, one for each strand and site; the oldest makes room.
+#[derive(Debug)]
+pub struct Recent<T> {
+    entries: SmallVec<[Box<T>; 1]>,
+}
+
+impl<T> Default for Recent<T> {
+    fn default() -> Self {
+        Recent { entries: SmallVec::new() }
+    }
+}
+
+/// Entries of one list.
+const RECENT: usize = 8;
+
+impl<T> Recent<T> {
+    pub fn iter(&self) -> impl Iterator<Item = &T> {
+        self.entries.iter().map(|entry| &**entry)
+    }
+
+    /// Puts `new` in the place of the entry that is `same`, or of the oldest. The newest is last.
+    pub fn put(&mut self, new: T, same: impl Fn(&T) -> bool) {
+        let last = self.entries.len().wrapping_sub(1);
+        if let Some(at) = self.entries.iter().position(|entry| same(entry)) {
+            if let Some(entry) = self.entries.get_mut(at) {
+                **entry = new;
+            }
+            if at != last {
+                self.entries[at..].rotate_left(1);
+            }
+            return;
+        }
+        if self.entries.len() >= RECENT {
+            self.entries.remove(0);
+        }
+        self.entries.push(Box::new(new));
+    }
+}
+
+/// What is remembered of one object.
+#[derive(Debug)]
+pub struct ObjectShadow {
+    /// Who made it: the strand of the first access of all, if that was a write. Who begins by reading found it there.
+    pub creator: Option<StrandId>,
+    /// The first access of all.
+    pub first: Moment,
+    /// Strands that touched it, with the sequence number of their first access, and whether the object came to them at
+    /// run time (it was not there when they were started).
+    touched: SmallVec<[Touch; 2]>,
+    last: StrandId,
+    keys: Vec<KeyId>,
+}
+
+#[derive(Debug, Clone, Copy)]
+pub struct Touch {
+    pub strand: StrandId,
+    pub sequence: u64,
+    pub handed_over: bool,
+}
+
+/// Strands that one object remembers; one that comes back after having been forgotten counts as new.
+const TOUCHES: usize = 64;
+
+impl ObjectShadow {
+    pub fn new(strand: StrandId, first: Moment, action: Action) -> ObjectShadow {
+        let creator = (action != Action::Read).then_some(strand);
+        ObjectShadow { creator, first, touched: SmallVec::new(), last: strand, keys: Vec::new() }
+    }
+
+    pub fn shared(&self) -> bool {
+        self.touched.len() > 1
+    }
+
+    pub fn touch_of(&self, strand: StrandId) -> Option<Touch> {
+        self.touched.iter().find(|touch| touch.strand == strand).copied()
+    }
+
+    /// `handed_over` is asked when the strand is new to the object. True if that makes it shared for the first time.
+    pub fn touch(&mut self, strand: StrandId, sequence: u64, handed_over: impl FnOnce(&ObjectShadow) -> bool) -> bool {
+        if self.last == strand && !self.touched.is_empty() {
+            return false;
+        }
+        self.last = strand;
+        if self.touch_of(strand).is_some() {
+            return false;
+        }
+        let handed_over = handed_over(self);
+        if self.touched.len() >= TOUCHES {
+            self.touched.remove(1);
+        }
+        self.touched.push(Touch { strand, sequence, handed_over });
+        self.touched.len() == 2
+    }
+}
+
+/// The subjects of one process.
+#[derive(Debug, Default)]
+pub struct Shadow {
+    objects: FxHashMap<ObjectId, ObjectShadow>,
+    parts: FxHashMap<(ObjectId, KeyId), Part>,
+    /// Times that subjects had to be forgotten to make room.
+    pub evictions: u64,
+}
+
+impl Shadow {
+    pub fn object(&self, object: ObjectId) -> Option<&ObjectShadow> {
+        self.objects.get(&object)
+    }
+
+    pub fn object_or(&mut self, object: ObjectId, new: impl FnOnce() -> ObjectShadow) -> &mut ObjectShadow {
+        self.objects.entry(object).or_insert_with(new)
+    }
+
+    pub fn part(&self, object: ObjectId, key: KeyId) -> Option<&Part> {
+        self.parts.get(&(object, key))
+    }
+
+    pub fn part_mut(&mut self, object: ObjectId, key: KeyId) -> &mut Part {
+        self.parts.entry((object, key)).or_insert_with(|| {
+            if let Some(shadow) = self.objects.get_mut(&object) {
+                shadow.keys.push(key);
+            }
+            Part::default()
+        })
+    }
+
+    pub fn forget(&mut self, object: ObjectId) {
+        let Some(shadow) = self.objects.remove(&object) else { return };
+        for key in shadow.keys {
+            self.parts.remove(&(object, key));
+        }
+    }
+
+    pub fn clear(&mut self) {
+        self.objects.clear();
+        self.parts.clear();
+    }
+
+    /// Keeps the number of subjects below `most`: objects of one strand go first, then all.
+    pub fn make_room(&mut self, most: usize) {
+        if self.parts.len() <= most {
+            return;
+        }
+        self.evictions += 1;
+        let alone: Vec<ObjectId> = self.objects.iter().filter(|(_, shadow)| !shadow.shared()).map(|(id, _)| *id).collect();
+        for object in alone {
+            self.forget(object);
+        }
+        if self.parts.len() > most / 2 {
+            self.clear();
+        }
+    }
+}
