@@ -24,3 +24,19 @@ pub fn diff<'a>(old: &'a Report, new: &'a Report) -> Diff<'a> {
 fn fingerprints(report: &Report) -> BTreeSet<&str> {
     report.findings.iter().map(|finding| finding.fingerprint.as_str()).collect()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn new_gone_and_same_are_told_apart() {
+        let all: Report = serde_json::from_str(include_str!("../../tests/golden/shop.report.json")).expect("a report");
+        let (mut old, mut new) = (all.clone(), all);
+        new.findings.remove(0);
+        old.findings.truncate(3);
+        let difference = diff(&old, &new);
+        assert_eq!((difference.new.len(), difference.gone.len(), difference.same.len()), (10, 1, 2));
+        assert_eq!(difference.gone.first(), old.findings.iter().collect::<Vec<_>>().first());
+    }
+}

@@ -68,7 +68,8 @@ fn join(into: &mut Finding, other: Finding) {
     tests.extend(other.tests.iter().cloned());
     let mut processes = std::mem::take(&mut into.processes);
     processes.extend(&other.processes);
-    if (other.severity, other.evidence) > (into.severity, into.evidence) {
+    let rank = |finding: &Finding| (finding.severity, finding.evidence);
+    if rank(&other) > rank(into) || rank(&other) == rank(into) && story(&other) < story(into) {
         *into = other;
     }
     into.count = count;
@@ -78,6 +79,11 @@ fn join(into: &mut Finding, other: Finding) {
     processes.dedup();
     into.tests = tests;
     into.processes = processes;
+}
+
+/// For choosing between equals, so that the order of the reports does not matter.
+fn story(finding: &Finding) -> String {
+    format!("{:?}{:?}{:?}{:?}", finding.message, finding.observed, finding.accesses, finding.timeline)
 }
 
 fn add_coverage(into: &mut Coverage, other: Coverage) {
@@ -100,5 +106,46 @@ fn add_coverage(into: &mut Coverage, other: Coverage) {
     }
     for (rule, count) in other.hidden {
         *into.hidden.entry(rule).or_default() += count;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn shop() -> Report {
+        serde_json::from_str(include_str!("../../tests/golden/shop.report.json")).expect("a report")
+    }
+
+    #[test]
+    fn one_report_stays_as_it_is() {
+        let mut report = shop();
+        sort(&mut report.findings);
+        assert_eq!(merge(vec![report.clone()]), report);
+    }
+
+    #[test]
+    fn shards_add_up_by_fingerprint() {
+        let mut one = shop();
+        let mut two = shop();
+        two.target.pid = 5000;
+        two.findings.truncate(2);
+        for finding in &mut two.findings {
+            finding.tests = vec!["tests/test_other.py::test_it".to_owned()];
+            finding.processes = vec![5000];
+        }
+        let possible = one.findings.first_mut().expect("there are some");
+        let fingerprint = possible.fingerprint.clone();
+        possible.evidence = crate::finding::Evidence::Possible;
+        possible.observed = None;
+        let merged = merge(vec![one.clone(), two.clone()]);
+        assert_eq!(merge(vec![two, one]).findings, merged.findings, "the order of the shards does not matter");
+        assert_eq!(merged.findings.len(), 13);
+        let first = merged.findings.iter().find(|finding| finding.fingerprint == fingerprint).expect("it is kept");
+        assert_eq!(first.evidence, crate::finding::Evidence::Observed, "the better-evidenced story is kept");
+        assert_eq!((first.count, first.processes.as_slice()), (30, [4100, 5000].as_slice()));
+        assert_eq!(first.tests.len(), 3);
+        assert_eq!(merged.also.len(), 1);
+        assert_eq!(merged.coverage.events, 2 * 1_234_567);
     }
 }

@@ -11,10 +11,17 @@
 //! | [`html`] | one self-contained page |
 //! | [`source`] | source lines: those that travel with the trace first, then the disk's |
 //! | [`harmless`] | names that cannot act on a terminal or deceive a reader |
+//! | [`side`] | accesses grouped by strand, and the window |
 //! | [`words`] | phrases that several formats share |
 
+pub mod github;
 pub mod harmless;
+pub mod html;
 pub mod json;
+pub mod junit;
+pub mod markdown;
+pub mod sarif;
+pub mod side;
 pub mod source;
 pub mod text;
 pub mod words;
@@ -65,12 +72,18 @@ impl Default for Options {
 pub fn write(format: Format, report: &Report, sources: &SourceMap, options: &Options, out: &mut dyn Write) -> io::Result<()> {
     match format {
         Format::Text => text::write(report, sources, options, out),
-        _ => json::write(report, out),
+        Format::Json => json::write(report, out),
+        Format::Sarif => sarif::write(report, sources, out),
+        Format::Junit => junit::write(report, sources, out),
+        Format::Github => github::write(report, sources, out),
+        Format::Markdown => markdown::write(report, sources, out),
+        Format::Html => html::write(report, sources, out),
     }
 }
 
 impl Format {
-    pub const ALL: [Format; 2] = [Format::Text, Format::Json];
+    pub const ALL: [Format; 7] =
+        [Format::Text, Format::Json, Format::Sarif, Format::Junit, Format::Github, Format::Markdown, Format::Html];
 
     #[must_use]
     pub fn name(self) -> &'static str {

@@ -1,6 +1,7 @@
 //! Phrases that several formats share: places, strands, locks, counts, what was watched and missed. All harmless text.
 
 use super::harmless::{harmless, shortened};
+use super::side::Side;
 use super::source::SourceMap;
 use crate::finding::policy::Lines;
 use crate::finding::{AccessReport, Coverage, Finding, Frame, LockReport, Place, Report, Severity, StrandReport, Target};
@@ -53,6 +54,17 @@ pub fn locks(sources: &SourceMap, locks: &[LockReport]) -> String {
     format!("holding {}", each.join(" and "))
 }
 
+/// The locks of all accesses of a side; of each one alone where they differ: a lock that is dropped and taken again.
+#[must_use]
+pub fn side_locks(sources: &SourceMap, side: &Side<'_>) -> String {
+    let each: Vec<(String, String)> =
+        side.accesses.iter().map(|access| (name(&access.role), locks(sources, &access.locks))).collect();
+    match each.split_first() {
+        Some(((_, first), rest)) if rest.iter().all(|(_, locks)| locks == first) => first.clone(),
+        _ => each.iter().map(|(role, locks)| format!("at '{role}' {locks}")).collect::<Vec<_>>().join("; "),
+    }
+}
+
 fn lock(sources: &SourceMap, lock: &LockReport) -> String {
     let at = |verb: &str, spot: &Place| format!("{verb} at {}", place(sources, &spot.file, spot.line));
     let details: Vec<String> =
@@ -81,7 +93,11 @@ pub fn several_processes(report: &Report) -> bool {
 /// `seen 12 times in processes 7 and 8`.
 #[must_use]
 pub fn seen(finding: &Finding) -> String {
-    let times = if finding.count == 1 { "once".to_owned() } else { format!("{} times", thousands(finding.count)) };
+    let times = match finding.count {
+        1 => "once".to_owned(),
+        2 => "twice".to_owned(),
+        count => format!("{} times", thousands(count)),
+    };
     let pids: Vec<String> = finding.processes.iter().map(u32::to_string).collect();
     match pids.len() {
         0 | 1 => format!("seen {times}"),

@@ -84,3 +84,6 @@ pub fn apply(policy: &Policy, report: &mut Report, lines: &dyn Lines, today: Dat
     report.notices.extend(comments.notices(lines));
     hidden
 }
+
+#[cfg(test)]
+mod tests;

@@ -2,11 +2,11 @@
 //! about the finding; columns that cannot be right are left out.
 
 use super::paint::{Paint, Style};
+use crate::finding::Finding;
 use crate::finding::policy::Lines;
-use crate::finding::{AccessReport, Finding};
 use crate::report::harmless;
+use crate::report::side::{Part, Side, closing, label};
 use crate::report::source::SourceMap;
-use crate::report::words;
 use std::collections::BTreeMap;
 use unicode_width::UnicodeWidthChar;
 
@@ -15,21 +15,16 @@ const MOST_BETWEEN: u32 = 6;
 const TAB: usize = 4;
 const INDENT: &str = "    ";
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Tone {
-    Window,
-    Conflict,
-}
-
 /// What to underline where, in one file.
 pub(super) struct Marks<'a> {
     file: &'a str,
-    tone: Tone,
+    part: Part,
     /// By line: columns (bytes, end exclusive) and words.
     lines: BTreeMap<u32, Vec<Mark>>,
     /// First and last line of the window, when it spans several.
     window: Option<(u32, u32)>,
-    subject: String,
+    /// What the window's bar says at its end.
+    closing: String,
 }
 
 struct Mark {
@@ -38,10 +33,10 @@ struct Mark {
 }
 
 impl<'a> Marks<'a> {
-    pub(super) fn of(finding: &Finding, accesses: &[&'a AccessReport], tone: Tone) -> Marks<'a> {
+    pub(super) fn of(finding: &Finding, side: &Side<'a>) -> Marks<'a> {
         let mut lines: BTreeMap<u32, Vec<Mark>> = BTreeMap::new();
         let mut file = "";
-        for access in accesses {
+        for access in &side.accesses {
             let Some(frame) = access.stack.first() else { continue };
             file = &frame.file;
             let marks = lines.entry(frame.line).or_default();
@@ -51,24 +46,12 @@ impl<'a> Marks<'a> {
                 None => marks.push(Mark { columns: frame.columns, words }),
             }
         }
-        let functions: Vec<&str> = accesses.iter().filter_map(|a| a.stack.first()).map(|frame| frame.function.as_str()).collect();
-        let one_function = functions.windows(2).all(|pair| matches!(pair, [a, b] if a == b));
-        let ends = lines.keys().next().copied().zip(lines.keys().next_back().copied());
-        let window = ends.filter(|(first, last)| tone == Tone::Window && first < last && one_function);
-        Marks { file, tone, lines, window, subject: words::name(&finding.subject.name) }
+        let closing = closing(finding).unwrap_or_default();
+        Marks { file, part: side.part, lines, window: side.window(finding), closing }
     }
 
     fn in_window(&self, line: u32) -> bool {
         self.window.is_some_and(|(first, last)| (first..=last).contains(&line))
-    }
-}
-
-fn label(access: &AccessReport) -> String {
-    let deed = words::deed(access);
-    if deed == access.role || access.role == "conflict" && access.what.is_some() {
-        deed
-    } else {
-        format!("{}: {deed}", words::name(&access.role))
     }
 }
 
@@ -84,8 +67,7 @@ pub(super) fn draw(marks: &Marks<'_>, sources: &SourceMap, paint: &Paint, gutter
         previous = Some(*line);
     }
     if marks.window.is_some() {
-        let last = format!("\\_ the window: nothing else may change {} in here", marks.subject);
-        drawing.bare(&paint.paint(Style::Error, &last));
+        drawing.bare(&paint.paint(Style::Error, &format!("\\_ {}", marks.closing)));
     }
     drawing.text
 }
@@ -131,7 +113,7 @@ impl Drawing<'_> {
     }
 
     fn carets(&self, length: usize) -> String {
-        let caret = if self.marks.tone == Tone::Window { "^" } else { "-" };
+        let caret = if self.marks.part == Part::First { "^" } else { "-" };
         caret.repeat(length.max(1))
     }
 
@@ -147,7 +129,7 @@ impl Drawing<'_> {
     }
 
     fn below(&mut self, line: u32, content: &str) {
-        let style = if self.marks.tone == Tone::Window { Style::Error } else { Style::Warning };
+        let style = if self.marks.part == Part::First { Style::Error } else { Style::Warning };
         // Below the first line the bar has begun, below the last it still runs.
         let bar = if self.marks.in_window(line) { self.paint.paint(Style::Error, "|   ") } else { INDENT.to_owned() };
         let content = self.paint.paint(style, content);

@@ -5,6 +5,7 @@ mod excerpt;
 mod paint;
 
 use super::harmless::harmless;
+use super::side::{Side, sides};
 use super::source::SourceMap;
 use super::words;
 use super::{Color, Options};
@@ -57,11 +58,6 @@ struct Page<'a> {
     with_process: bool,
 }
 
-/// Consecutive accesses of one strand: the window, or a conflicting access.
-struct Side<'a> {
-    accesses: Vec<&'a AccessReport>,
-}
-
 impl Page<'_> {
     fn title(&self, finding: &Finding) -> String {
         let style = severity_style(finding.severity);
@@ -96,19 +92,18 @@ impl Page<'_> {
             None => "(place unknown)".to_owned(),
         };
         self.line(text, &format!("{pad}{} {place}", self.paint.paint(Style::Frame, arrow)));
-        self.noted(text, gutter, "|", &self.who(first));
+        self.noted(text, gutter, "|", &self.who(side));
         if let Some(callers) = self.callers(first) {
             self.noted(text, gutter, "|", &callers);
         }
         self.line(text, &format!("{pad} {}", self.paint.paint(Style::Frame, "|")));
-        let marks =
-            excerpt::Marks::of(finding, &side.accesses, if index == 0 { excerpt::Tone::Window } else { excerpt::Tone::Conflict });
+        let marks = excerpt::Marks::of(finding, side);
         text.push_str(&excerpt::draw(&marks, self.sources, &self.paint, gutter, self.width));
     }
 
-    fn who(&self, access: &AccessReport) -> String {
-        let strand = words::strand(self.sources, &access.strand, self.with_process);
-        format!("{strand}; {}", words::locks(self.sources, &access.locks))
+    fn who(&self, side: &Side<'_>) -> String {
+        let strand = side.accesses.first().map(|access| words::strand(self.sources, &access.strand, self.with_process));
+        format!("{}; {}", strand.unwrap_or_default(), words::side_locks(self.sources, side))
     }
 
     fn callers(&self, access: &AccessReport) -> Option<String> {
@@ -206,25 +201,6 @@ fn severity_style(severity: Severity) -> Style {
         Severity::Warning => Style::Warning,
         Severity::Note => Style::Note,
     }
-}
-
-/// The accesses, consecutive ones of one strand and file together.
-fn sides(finding: &Finding) -> Vec<Side<'_>> {
-    let mut sides: Vec<Side<'_>> = Vec::new();
-    for access in &finding.accesses {
-        let file = access.stack.first().map(|frame| &frame.file);
-        let belongs = sides.last().and_then(|side| side.accesses.last()).is_some_and(|last| {
-            last.strand == access.strand
-                && last.locks == access.locks
-                && last.stack.first().map(|frame| &frame.file) == file
-                && (access.role == "conflict") == (last.role == "conflict")
-        });
-        match sides.last_mut().filter(|_| belongs) {
-            Some(side) => side.accesses.push(access),
-            None => sides.push(Side { accesses: vec![access] }),
-        }
-    }
-    sides
 }
 
 fn place_with_column(sources: &SourceMap, frame: &Frame) -> String {
