@@ -11,18 +11,32 @@
 //! | [`definitions`], [`lines`], [`naming`] | code, stacks, sites, names |
 //! | [`findings`] | what was found, once each |
 //! | [`windows`] | read-modify-write, check-then-act, plain unordered accesses |
+//! | [`deadlock`] ([`wait_graph`]), [`lock_order`] ([`lock_graph`], [`twins`]) | hazards of locks |
+//! | [`iteration`] ([`walks`]), [`tasks`] | loops over containers; asyncio |
+//! | [`describe`] | what these put into findings |
 //! | [`options`] | what the user decides |
 
 pub mod clock;
+pub mod deadlock;
 pub mod definitions;
+pub mod describe;
 pub mod findings;
+pub mod iteration;
 pub mod lines;
 pub mod lock;
+pub mod lock_graph;
+pub mod lock_order;
 pub mod naming;
 pub mod options;
 pub mod order;
 pub mod process;
+#[cfg(test)]
+mod story;
 pub mod strand;
+pub mod tasks;
+pub mod twins;
+pub mod wait_graph;
+pub mod walks;
 pub mod windows;
 pub mod world;
 
@@ -41,6 +55,9 @@ pub trait Detector: Send {
 
     /// Called when a report is wanted, which may be in the middle: adds what only shows on looking at the whole.
     fn report(&mut self, _world: &World, _findings: &mut Findings) {}
+
+    /// Called now and then while nothing is recorded, with the session's time: adds what only lasting can tell.
+    fn tick(&mut self, _world: &World, _now: u64, _findings: &mut Findings) {}
 }
 
 /// The analysis of one session.
@@ -77,6 +94,13 @@ impl Analysis {
             detector.record(&self.world, record, &mut self.findings);
         }
         self.world.finish(record);
+    }
+
+    /// Says what time it is while no records come: a program that hangs tells nothing more.
+    pub fn tick(&mut self, now: u64) {
+        for detector in &mut self.detectors {
+            detector.tick(&self.world, now, &mut self.findings);
+        }
     }
 
     /// Findings that are new or surer since the last call, for showing them while the program runs.
@@ -132,5 +156,11 @@ impl Analysis {
 
 /// The detectors of an ordinary session.
 fn detectors() -> Vec<Box<dyn Detector>> {
-    vec![Box::new(windows::Windows::default())]
+    vec![
+        Box::new(windows::Windows::default()),
+        Box::new(deadlock::Deadlock::default()),
+        Box::new(lock_order::LockOrder::default()),
+        Box::new(iteration::Iteration::default()),
+        Box::new(tasks::Tasks::default()),
+    ]
 }

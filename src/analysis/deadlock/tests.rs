@@ -1,0 +1,236 @@
+use crate::analysis::story::{MAIN, Story, threads};
+use crate::event::{Event, LockKind, ObjectId, Patience, StackId};
+
+const DEADLOCK: &str = "deadlock error observed";
+
+fn two(story: &mut Story, kind: LockKind) -> (ObjectId, ObjectId) {
+    (story.lock("audit", kind), story.lock("ledger", kind))
+}
+
+/// What is told while the program still hangs.
+fn fresh(story: &mut Story) -> Vec<String> {
+    story.analysis.fresh().iter().map(|finding| finding.subject.name.clone()).collect()
+}
+
+#[test]
+fn two_threads_that_wait_for_each_other_are_told_at_once() {
+    let mut story = threads(&[2, 3]);
+    let (a, b) = two(&mut story, LockKind::Lock);
+    let (outer, inner) = (story.at("f", 2), story.at("f", 4));
+    story.acquire(2, a, outer);
+    story.acquire(3, b, outer);
+    story.wait(2, b, inner);
+    assert!(fresh(&mut story).is_empty());
+    story.wait(3, a, inner);
+    assert_eq!(fresh(&mut story), ["audit,ledger"]);
+    let finding = &story.findings()[0];
+    let roles: Vec<&str> = finding.accesses.iter().map(|access| access.role.as_str()).collect();
+    assert_eq!(roles, ["hold", "acquire", "hold", "acquire"]);
+    assert_eq!(story.verdicts(), [format!("{DEADLOCK} audit,ledger")]);
+}
+
+#[test]
+fn a_ring_of_three_threads_is_a_deadlock() {
+    let mut story = threads(&[2, 3, 4]);
+    let locks = ["a", "b", "c"].map(|name| story.lock(name, LockKind::Lock));
+    let (outer, inner) = (story.at("f", 2), story.at("f", 4));
+    for (tid, lock) in (2..).zip(locks) {
+        story.acquire(tid, lock, outer);
+    }
+    story.wait(2, locks[1], inner);
+    story.wait(3, locks[2], inner);
+    story.wait(4, locks[0], inner);
+    assert_eq!(story.verdicts(), [format!("{DEADLOCK} a,b,c")]);
+}
+
+#[test]
+fn a_wait_with_a_timeout_in_the_cycle_is_silent() {
+    let mut story = threads(&[2, 3]);
+    let (a, b) = two(&mut story, LockKind::Lock);
+    let (outer, inner) = (story.at("f", 2), story.at("f", 4));
+    story.acquire(2, a, outer);
+    story.acquire(3, b, outer);
+    story.on(2, Event::LockWait { lock: b, stack: inner, patience: Patience::Timeout });
+    story.wait(3, a, inner);
+    assert!(story.verdicts().is_empty());
+}
+
+#[test]
+fn waiting_for_a_lock_in_use_is_silent() {
+    let mut story = threads(&[2, 3]);
+    let (a, _) = two(&mut story, LockKind::Lock);
+    let place = story.at("f", 2);
+    story.acquire(2, a, place);
+    story.wait(3, a, place);
+    story.sleep(60_000);
+    story.analysis.tick(story.time);
+    assert!(story.verdicts().is_empty());
+}
+
+/// A function takes the lock and calls itself.
+fn recursion(story: &mut Story, kind: LockKind) {
+    let lock = story.lock("tree", kind);
+    let outer = story.at("leaves", 2);
+    let call = story.at("leaves", 8);
+    let inner = story.under(call, "leaves", 2);
+    story.acquire(2, lock, outer);
+    story.wait(2, lock, inner);
+}
+
+#[test]
+fn a_function_that_waits_for_its_callers_lock_is_told_at_once() {
+    let mut story = threads(&[2]);
+    recursion(&mut story, LockKind::Lock);
+    assert_eq!(fresh(&mut story), ["tree"]);
+}
+
+#[test]
+fn recursion_with_an_rlock_is_silent() {
+    let mut story = threads(&[2]);
+    recursion(&mut story, LockKind::RLock);
+    assert!(story.verdicts().is_empty());
+}
+
+#[test]
+fn a_lock_taken_twice_and_released_by_another_thread_is_a_signal() {
+    let mut story = threads(&[2, 3]);
+    let (go, _) = two(&mut story, LockKind::Lock);
+    let (first, second) = (story.at("f", 2), story.at("f", 4));
+    story.acquire(2, go, first);
+    story.wait(2, go, second);
+    story.sleep(2_000);
+    story.release(3, go);
+    story.acquire(2, go, second);
+    story.wait(2, go, second);
+    story.sleep(60_000);
+    story.analysis.tick(story.time);
+    assert!(story.verdicts().is_empty());
+}
+
+#[test]
+fn a_lock_taken_twice_that_nobody_releases_is_told_in_the_end() {
+    let mut story = threads(&[2]);
+    let (lock, _) = two(&mut story, LockKind::Lock);
+    let (first, second) = (story.at("f", 2), story.at("f", 4));
+    story.acquire(2, lock, first);
+    story.wait(2, lock, second);
+    assert!(fresh(&mut story).is_empty());
+    story.on(MAIN, Event::ProcessEnd { orderly: false });
+    assert_eq!(story.verdicts(), [format!("{DEADLOCK} audit")]);
+}
+
+#[test]
+fn a_lock_whose_owner_ended_before_or_during_the_wait_is_a_deadlock() {
+    for waits_first in [false, true] {
+        let mut story = threads(&[2, 3]);
+        let till = story.lock("till", LockKind::Lock);
+        let place = story.at("pay", 2);
+        story.acquire(2, till, place);
+        if waits_first {
+            story.wait(3, till, place);
+        }
+        story.end(2);
+        if !waits_first {
+            story.wait(3, till, place);
+        }
+        assert!(fresh(&mut story).is_empty());
+        story.sleep(1_500);
+        story.analysis.tick(story.time);
+        assert_eq!(fresh(&mut story), ["till"], "waits first: {waits_first}");
+    }
+}
+
+#[test]
+fn a_thread_that_ends_after_its_release_is_silent() {
+    let mut story = threads(&[2, 3]);
+    let till = story.lock("till", LockKind::Lock);
+    let place = story.at("pay", 2);
+    story.acquire(2, till, place);
+    story.wait(3, till, place);
+    story.release(2, till);
+    story.acquire(3, till, place);
+    story.end(2);
+    story.sleep(5_000);
+    story.analysis.tick(story.time);
+    assert!(story.verdicts().is_empty());
+}
+
+#[test]
+fn a_loop_blocked_on_a_thread_lock_of_its_own_suspended_task_is_told_at_once() {
+    let mut story = threads(&[]);
+    let vault = story.lock("vault", LockKind::Lock);
+    (1..=2).for_each(|task| story.task(MAIN, task));
+    let (take, pause) = (story.at("visit", 2), story.at("visit", 4));
+    story.run(MAIN, 1);
+    story.acquire(MAIN, vault, take);
+    story.gives_way(MAIN, pause);
+    story.run(MAIN, 2);
+    story.wait(MAIN, vault, take);
+    let kinds: Vec<&str> = story.analysis.fresh().iter().map(|finding| finding.kind.name()).collect();
+    assert!(kinds.contains(&"deadlock"), "{kinds:?}");
+}
+
+/// Two tasks take two locks in opposite orders, and meet.
+fn tasks_meet(story: &mut Story, inner: StackId) {
+    let (a, b) = two(story, LockKind::AsyncLock);
+    (1..=2).for_each(|task| story.task(MAIN, task));
+    let outer = story.at("f", 2);
+    for (task, lock) in [(1, a), (2, b)] {
+        story.run(MAIN, task);
+        story.acquire(MAIN, lock, outer);
+        story.gives_way(MAIN, outer);
+    }
+    for (task, lock) in [(1, b), (2, a)] {
+        story.run(MAIN, task);
+        story.wait(MAIN, lock, inner);
+        story.gives_way(MAIN, inner);
+    }
+}
+
+#[test]
+fn tasks_that_wait_for_each_other_are_a_deadlock_once_it_lasts() {
+    let mut story = threads(&[]);
+    let inner = story.at("f", 4);
+    tasks_meet(&mut story, inner);
+    assert!(fresh(&mut story).is_empty());
+    story.sleep(11_000);
+    story.analysis.tick(story.time);
+    assert_eq!(story.verdicts(), [format!("{DEADLOCK} audit,ledger")]);
+}
+
+#[test]
+fn tasks_whose_wait_is_cancelled_in_time_are_silent() {
+    let mut story = threads(&[]);
+    let inner = story.at("f", 4);
+    tasks_meet(&mut story, inner);
+    let lock = story.object("unused", crate::event::Shape::Lock);
+    story.run(MAIN, 1);
+    story.on(MAIN, Event::LockFailed { lock, stack: inner, patience: Patience::Forever });
+    story.sleep(11_000);
+    story.analysis.tick(story.time);
+    assert!(story.verdicts().is_empty());
+}
+
+#[test]
+fn the_waiter_lock_of_a_condition_is_silent() {
+    let mut story = threads(&[2]);
+    let (made, first) = (story.at("threading:Condition.wait", 2), story.at("threading:Condition.wait", 4));
+    let waiter = story.lock_at("waiter", LockKind::Lock, 2, made);
+    story.acquire(2, waiter, first);
+    story.wait(2, waiter, first);
+    story.on(MAIN, Event::ProcessEnd { orderly: false });
+    assert!(story.verdicts().is_empty());
+}
+
+#[test]
+fn after_a_gap_nothing_is_told_of_waits_before_it() {
+    let mut story = threads(&[2]);
+    let (lock, _) = two(&mut story, LockKind::Lock);
+    let (first, second) = (story.at("f", 2), story.at("f", 4));
+    story.acquire(2, lock, first);
+    story.wait(2, lock, second);
+    story.on(2, Event::Gap { lost: 3 });
+    story.sleep(60_000);
+    story.analysis.tick(story.time);
+    assert!(story.verdicts().is_empty());
+}

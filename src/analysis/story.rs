@@ -1,0 +1,257 @@
+//! A small language for litmus tests of the hazard detectors: threads 2, 3 … are started by thread 1, functions of
+//! `app.py` are named by the tests, and each step is one record, a millisecond after the last.
+
+use std::collections::HashMap;
+
+use racetrace_probes::code::Code;
+use racetrace_probes::plan::{Flows, Operation, Place, Plan, Watch};
+use racetrace_probes::wire::Origin;
+
+use super::{Analysis, Options};
+use crate::event::{
+    Access, Action, ChannelId, CodeId, CodeInfo, Event, FrameId, KeyId, LockKind, ObjectId, Patience, ProcessId, ProcessInfo,
+    Record, Shape, StackId, TaskId, TextId, ThreadToken, Tid, Value,
+};
+use crate::finding::Finding;
+
+pub const MAIN: u32 = 1;
+
+pub struct Story {
+    pub analysis: Analysis,
+    pub process: u32,
+    pub time: u64,
+    next: u32,
+    texts: HashMap<(u32, String), TextId>,
+    codes: HashMap<(u32, String), CodeId>,
+    stacks: HashMap<(u32, StackId, CodeId, u32), StackId>,
+    /// Methods called at some place, to be put into the plan of its function.
+    methods: HashMap<String, Vec<Watch>>,
+}
+
+/// A story of one program with these threads besides the main one.
+pub fn threads(tids: &[u32]) -> Story {
+    let mut story = Story {
+        analysis: Analysis::new(Options::default()),
+        process: 0,
+        time: 0,
+        next: 0,
+        texts: HashMap::new(),
+        codes: HashMap::new(),
+        stacks: HashMap::new(),
+        methods: HashMap::new(),
+    };
+    story.begin_process(0);
+    for tid in tids {
+        story.start(*tid);
+    }
+    story
+}
+
+impl Story {
+    pub fn begin_process(&mut self, process: u32) {
+        self.process = process;
+        let info = ProcessInfo { pid: 100 + process, python: (3, 13, 0), ..ProcessInfo::default() };
+        self.on(MAIN, Event::Process(info));
+        let name = self.text("MainThread");
+        self.on(MAIN, Event::ThreadBegin { token: None, name });
+    }
+
+    pub fn on(&mut self, tid: u32, event: Event) {
+        self.time += 1_000_000;
+        let record = Record { time: self.time, process: ProcessId(self.process), thread: Tid(tid), event };
+        self.analysis.record(&record);
+    }
+
+    /// Time goes by, in milliseconds.
+    pub fn sleep(&mut self, milliseconds: u64) {
+        self.time += milliseconds * 1_000_000;
+    }
+
+    fn number(&mut self) -> u32 {
+        self.next += 1;
+        self.next
+    }
+
+    pub fn text(&mut self, text: &str) -> TextId {
+        let key = (self.process, text.to_owned());
+        if let Some(id) = self.texts.get(&key) {
+            return *id;
+        }
+        let id = TextId(self.number());
+        self.texts.insert(key, id);
+        self.on(MAIN, Event::Text { id, text: text.to_owned() });
+        id
+    }
+
+    // ---- places
+
+    /// The call of a method at this place; to be said before the place is first used.
+    pub fn calls(&mut self, function: &str, offset: u32, method: &'static str) {
+        let operation = Operation::MethodCall {
+            method,
+            callable: Place::Stack(1),
+            receiver: Place::Stack(1),
+            first: None,
+            arguments: 0,
+            keywords: Default::default(),
+        };
+        let watch = Watch { offset, depth: 0, operation, flows: Flows::default(), path: String::new() };
+        self.methods.entry(function.to_owned()).or_default().push(watch);
+    }
+
+    /// An instruction of a function of the program (`module:function` for another module), called by nobody.
+    pub fn at(&mut self, function: &str, offset: u32) -> StackId {
+        self.under(StackId(0), function, offset)
+    }
+
+    /// The same, called from a place.
+    pub fn under(&mut self, parent: StackId, function: &str, offset: u32) -> StackId {
+        let code = self.code(function);
+        let key = (self.process, parent, code, offset);
+        if let Some(id) = self.stacks.get(&key) {
+            return *id;
+        }
+        let id = StackId(self.number());
+        self.stacks.insert(key, id);
+        self.on(MAIN, Event::Stack { id, parent, code, offset });
+        id
+    }
+
+    fn code(&mut self, function: &str) -> CodeId {
+        let key = (self.process, function.to_owned());
+        if let Some(id) = self.codes.get(&key) {
+            return *id;
+        }
+        let id = CodeId(self.number());
+        self.codes.insert(key, id);
+        let (module, name) = function.split_once(':').unwrap_or(("app", function));
+        let standard = matches!(module, "threading" | "queue" | "logging" | "json" | "pathlib");
+        let filename = if standard { format!("/usr/lib/python3.13/{module}.py") } else { format!("{module}.py") };
+        let code = Code {
+            filename,
+            name: name.rsplit('.').next().unwrap_or(name).to_owned(),
+            qualname: name.to_owned(),
+            first_line: 1,
+            ..Code::default()
+        };
+        let origin = if standard { Origin::Standard } else { Origin::User };
+        let plan = Plan { watches: self.methods.get(function).cloned().unwrap_or_default(), ..Plan::default() };
+        self.analysis.set_plan(ProcessId(self.process), id, plan);
+        self.on(MAIN, Event::Code(Box::new(CodeInfo { id: id.0, module: module.to_owned(), origin, code })));
+        id
+    }
+
+    // ---- strands
+
+    pub fn start(&mut self, tid: u32) {
+        self.start_from(MAIN, tid);
+    }
+
+    pub fn start_from(&mut self, parent: u32, tid: u32) {
+        let stack = self.at("main", 2);
+        let name = self.text(&format!("T{tid}"));
+        self.on(parent, Event::ThreadStart { token: ThreadToken(u64::from(tid)), stack });
+        self.on(tid, Event::ThreadBegin { token: Some(ThreadToken(u64::from(tid))), name });
+    }
+
+    pub fn end(&mut self, tid: u32) {
+        self.on(tid, Event::ThreadEnd);
+    }
+
+    pub fn join(&mut self, by: u32, tid: u32) {
+        self.on(by, Event::ThreadJoin { token: ThreadToken(u64::from(tid)) });
+    }
+
+    /// What the first has done is before what the second does from here on.
+    pub fn hand_over(&mut self, from: u32, to: u32) {
+        let channel = ChannelId(u64::from(self.number()));
+        self.on(from, Event::Signal { channel });
+        self.on(to, Event::Observe { channel });
+    }
+
+    /// A task of the loop that runs in this thread.
+    pub fn task(&mut self, tid: u32, task: u64) {
+        let (name, stack) = (self.text(&format!("task{task}")), self.at("main", 4));
+        self.on(tid, Event::TaskNew { task: TaskId(task), future: ChannelId(1_000_000 + task), name, stack });
+    }
+
+    pub fn run(&mut self, tid: u32, task: u64) {
+        self.on(tid, Event::TaskSwitch { task: Some(TaskId(task)) });
+    }
+
+    /// The running task gives way to its loop.
+    pub fn gives_way(&mut self, tid: u32, stack: StackId) {
+        self.on(tid, Event::Suspend { stack });
+        self.on(tid, Event::TaskSwitch { task: None });
+    }
+
+    // ---- locks
+
+    pub fn lock(&mut self, name: &str, kind: LockKind) -> ObjectId {
+        let made = self.at("main", 6);
+        self.lock_at(name, kind, MAIN, made)
+    }
+
+    pub fn lock_at(&mut self, name: &str, kind: LockKind, tid: u32, made: StackId) -> ObjectId {
+        let lock = self.object(name, Shape::Lock);
+        self.on(tid, Event::LockNew { lock, kind, stack: made });
+        lock
+    }
+
+    pub fn wait(&mut self, tid: u32, lock: ObjectId, stack: StackId) {
+        self.on(tid, Event::LockWait { lock, stack, patience: Patience::Forever });
+    }
+
+    pub fn acquire(&mut self, tid: u32, lock: ObjectId, stack: StackId) {
+        self.acquire_with(tid, lock, stack, Patience::Forever);
+    }
+
+    pub fn acquire_with(&mut self, tid: u32, lock: ObjectId, stack: StackId, patience: Patience) {
+        self.on(tid, Event::LockAcquired { lock, stack, patience });
+    }
+
+    pub fn release(&mut self, tid: u32, lock: ObjectId) {
+        let stack = self.at("main", 8);
+        self.on(tid, Event::LockReleased { lock, stack });
+    }
+
+    /// Takes the locks one inside the other, and gives them back.
+    pub fn nest(&mut self, tid: u32, function: &str, locks: &[ObjectId]) {
+        for (offset, lock) in (10..).step_by(2).zip(locks) {
+            let stack = self.at(function, offset);
+            self.acquire(tid, *lock, stack);
+        }
+        for lock in locks.iter().rev() {
+            self.release(tid, *lock);
+        }
+    }
+
+    // ---- containers
+
+    pub fn object(&mut self, name: &str, shape: Shape) -> ObjectId {
+        let id = ObjectId(u64::from(self.number()));
+        let (type_name, label) = (self.text("object"), self.text(name));
+        self.on(MAIN, Event::Object { id, shape, type_name, label: Some(label) });
+        id
+    }
+
+    pub fn touch(&mut self, tid: u32, action: Action, object: ObjectId, key: u64, stack: StackId) {
+        let access = Access { stack, frame: FrameId(u64::from(tid)), action, object, key: KeyId(key), value: Value::Unknown };
+        self.on(tid, Event::Access(access));
+    }
+
+    // ---- findings
+
+    pub fn findings(&mut self) -> Vec<Finding> {
+        self.analysis.report().findings
+    }
+
+    /// Each finding as `kind severity evidence subject`.
+    pub fn verdicts(&mut self) -> Vec<String> {
+        let shown = |finding: &Finding| {
+            format!("{} {:?} {:?} {}", finding.kind.name(), finding.severity, finding.evidence, finding.subject.name)
+                .to_lowercase()
+        };
+        self.findings().iter().map(shown).collect()
+    }
+}

@@ -1,0 +1,327 @@
+//! The hazards of asyncio that are no accesses: `thread-lock-across-await`, `lock-held-across-await` and
+//! `unawaited-coroutine`. Tasks that wait for each other for ever are [`super::deadlock`]'s.
+
+use rustc_hash::FxHashMap;
+
+use super::Detector;
+use super::describe::{self, Act, Draft, finding};
+use super::findings::Findings;
+use super::lock::{Held, LockId};
+use super::naming;
+use super::strand::{StrandId, Waiting};
+use super::world::World;
+use crate::event::{Event, LockKind, ProcessId, Record, StackId};
+use crate::finding::{AccessReport, Evidence, Finding, Frame, Kind, Severity, Subject};
+
+/// Nanoseconds for which a threading lock has to stop an event loop before that is told as such.
+const STALL: u64 = 100_000_000;
+
+#[derive(Debug, Default)]
+pub struct Tasks {
+    /// asyncio locks that are held, by acquisition.
+    holds: FxHashMap<u64, Hold>,
+    /// Event loops' strands that block for a threading lock, and who has it.
+    stalls: FxHashMap<StrandId, (Waiting, Option<(StrandId, Held)>)>,
+    /// Strands that have given way, since when and where.
+    suspended: FxHashMap<StrandId, (u64, StackId)>,
+}
+
+/// An asyncio lock in the hand of one task.
+#[derive(Debug, Clone, Copy)]
+struct Hold {
+    /// The longest suspension since it was acquired.
+    longest: u64,
+    at: StackId,
+    total: u64,
+}
+
+impl Detector for Tasks {
+    fn record(&mut self, world: &World, record: &Record, findings: &mut Findings) {
+        match &record.event {
+            Event::Suspend { stack } => {
+                if let Some(strand) = world.strand_of(record) {
+                    self.suspends(world, strand, record, *stack, findings);
+                }
+            }
+            Event::TaskSwitch { task: Some(task) } => {
+                if let Some(strand) = world.task(record.process, *task) {
+                    self.resumes(world, strand, record.time);
+                }
+            }
+            Event::LockWait { .. } => {
+                if let Some(strand) = world.strand_of(record) {
+                    self.waits(world, strand);
+                }
+            }
+            Event::LockAcquired { lock, .. } => {
+                if let (Some(lock), Some(strand)) = (world.lock_of(record.process, *lock), world.strand_of(record)) {
+                    self.stalled(world, strand, lock, record.time, findings);
+                }
+            }
+            Event::LockReleased { lock, .. } => {
+                if let (Some(lock), Some(strand)) = (world.lock_of(record.process, *lock), world.strand_of(record)) {
+                    self.released(world, strand, lock, record.time, findings);
+                }
+            }
+            Event::TaskEnd { task } => {
+                if let Some(strand) = world.task(record.process, *task) {
+                    self.suspended.remove(&strand);
+                    self.stalls.remove(&strand);
+                    self.holds.retain(|acquisition, _| !world.held(strand).iter().any(|held| held.acquisition == *acquisition));
+                }
+            }
+            Event::CoroutineDropped { name, made, file, line } => {
+                let name = world.text(record.process, *name);
+                let file = world.text(record.process, *file);
+                findings.add(describe_dropped(world, record, name, *made, (file, *line)));
+            }
+            Event::Gap { .. } | Event::ProcessEnd { .. } => {
+                self.holds.clear();
+                self.stalls.clear();
+                self.suspended.clear();
+            }
+            _ => {}
+        }
+    }
+}
+
+impl Tasks {
+    fn suspends(&mut self, world: &World, strand: StrandId, record: &Record, stack: StackId, findings: &mut Findings) {
+        self.suspended.insert(strand, (record.time, stack));
+        for held in world.held(strand) {
+            let Some(lock) = world.lock(held.lock) else { continue };
+            if matches!(lock.kind, LockKind::Lock | LockKind::RLock | LockKind::Semaphore(1))
+                && lock.created.is_some()
+                && !describe::is_internal(world, held.lock)
+            {
+                tell_across_await(world, strand, held, (record.process, stack), findings);
+            } else if lock.is_async() {
+                self.holds.entry(held.acquisition).or_insert(Hold { longest: 0, at: stack, total: 0 });
+            }
+        }
+    }
+
+    fn resumes(&mut self, world: &World, strand: StrandId, now: u64) {
+        let Some((since, stack)) = self.suspended.remove(&strand) else { return };
+        self.add_suspension(world, strand, now.saturating_sub(since), stack);
+    }
+
+    fn add_suspension(&mut self, world: &World, strand: StrandId, length: u64, stack: StackId) {
+        for held in world.held(strand) {
+            if let Some(hold) = self.holds.get_mut(&held.acquisition) {
+                hold.total = hold.total.saturating_add(length);
+                if length >= hold.longest {
+                    (hold.longest, hold.at) = (length, stack);
+                }
+            }
+        }
+    }
+
+    fn waits(&mut self, world: &World, strand: StrandId) {
+        let Some(state) = world.strand(strand) else { return };
+        let Some(waiting) = state.waiting.filter(|_| state.task.is_some()) else { return };
+        let Some(lock) = world.lock(waiting.lock).filter(|lock| !lock.is_async() && !lock.signals) else { return };
+        let owner = lock.owner().and_then(|owner| {
+            let held = world.held(owner).iter().find(|held| held.lock == waiting.lock)?;
+            Some((owner, *held))
+        });
+        self.stalls.insert(strand, (waiting, owner));
+    }
+
+    /// A task, and its loop with it, got a threading lock that it had to wait for.
+    fn stalled(&mut self, world: &World, strand: StrandId, lock: LockId, now: u64, findings: &mut Findings) {
+        let Some((waiting, owner)) = self.stalls.remove(&strand) else { return };
+        let long = now.saturating_sub(waiting.since);
+        if waiting.lock != lock || long < STALL || describe::is_internal(world, lock) {
+            return;
+        }
+        if let Some((owner, held)) = owner.filter(|(_, held)| now.saturating_sub(held.since) >= STALL) {
+            findings.add(describe_stall(world, strand, &waiting, (owner, held), long));
+        }
+    }
+
+    fn released(&mut self, world: &World, strand: StrandId, lock: LockId, now: u64, findings: &mut Findings) {
+        let Some(held) = world.held(strand).iter().find(|held| held.lock == lock) else { return };
+        let Some(hold) = self.holds.remove(&held.acquisition) else { return };
+        if hold.total < world.options.long_hold {
+            return;
+        }
+        let mut waiters: Vec<(StrandId, Waiting, u64)> = world
+            .strands()
+            .filter_map(|(id, strand)| {
+                let waiting = strand.waiting.filter(|waiting| waiting.lock == lock)?;
+                Some((id, waiting, now.saturating_sub(waiting.since.max(held.since))))
+            })
+            .filter(|(_, _, waited)| *waited >= world.options.long_hold)
+            .collect();
+        waiters.sort_by_key(|(id, _, waited)| (std::cmp::Reverse(*waited), *id));
+        if !waiters.is_empty() {
+            findings.add(describe_long_hold(world, (strand, *held), &hold, &waiters));
+        }
+    }
+}
+
+fn tell_across_await(
+    world: &World,
+    strand: StrandId,
+    held: &Held,
+    (process, stack): (ProcessId, StackId),
+    findings: &mut Findings,
+) {
+    let site = |stack: StackId| world.site_id(process, stack).map_or(u64::MAX, u64::from);
+    let again = (Kind::ThreadLockAcrossAwait, site(held.stack), site(stack));
+    if findings.again(again, Evidence::Observed) {
+        return;
+    }
+    if !describe::touches_user_code(world, process, stack) {
+        return findings.hide(again, "library code");
+    }
+    let name = naming::lock(world, held.lock);
+    let accesses = vec![
+        hold_access(world, strand, held, &name),
+        describe::access(
+            world,
+            Act { role: "await", what: "gives way to the event loop", strand, stack, held: std::slice::from_ref(held) },
+        ),
+    ];
+    let draft = Draft {
+        kind: Kind::ThreadLockAcrossAwait,
+        severity: Severity::Error,
+        evidence: Evidence::Observed,
+        message: format!(
+            "{} gives way to the event loop while it holds the threading lock {name}",
+            describe::name(world, strand)
+        ),
+        accesses,
+        why: Some(format!(
+            "whoever asks for {name} in the meantime blocks: a thread for as long as the await takes, another task together with the whole loop, for ever"
+        )),
+        observed: None,
+        help: format!("use an asyncio.Lock where only tasks take {name}; where threads take it too, release it before the await"),
+        subject: lock_subject(name),
+    };
+    findings.add_named(again, finding(world, process, draft));
+}
+
+fn hold_access(world: &World, strand: StrandId, held: &Held, name: &str) -> AccessReport {
+    let what = format!("acquires {name}");
+    describe::access(world, Act { role: "hold", what: &what, strand, stack: held.stack, held: &[] })
+}
+
+fn lock_subject(name: String) -> Subject {
+    Subject { kind: "locks".to_owned(), name }
+}
+
+fn milliseconds(nanoseconds: u64) -> u64 {
+    nanoseconds / 1_000_000
+}
+
+fn describe_stall(world: &World, strand: StrandId, waiting: &Waiting, (owner, held): (StrandId, Held), long: u64) -> Finding {
+    let name = naming::lock(world, waiting.lock);
+    let what = format!("waits for {name} for {} ms, and the event loop with it", milliseconds(long));
+    let accesses = vec![
+        hold_access(world, owner, &held, &name),
+        describe::access(world, Act { role: "acquire", what: &what, strand, stack: waiting.stack, held: &[] }),
+    ];
+    let process = describe::process_of(world, strand);
+    let draft = Draft {
+        kind: Kind::ThreadLockAcrossAwait,
+        severity: Severity::Error,
+        evidence: Evidence::Observed,
+        message: format!(
+            "{} blocks its event loop for {} ms: it waits for the threading lock {name}, which {} holds",
+            describe::name(world, strand),
+            milliseconds(long),
+            describe::name(world, owner)
+        ),
+        accesses,
+        why: Some("no task of this loop runs until the lock is released".to_owned()),
+        observed: Some(format!("the loop stood still for {} ms", milliseconds(long))),
+        help: format!("hold {name} only for operations in memory, or take it in a thread: await asyncio.to_thread(...)"),
+        subject: lock_subject(name),
+    };
+    finding(world, process, draft)
+}
+
+fn describe_long_hold(
+    world: &World,
+    (strand, held): (StrandId, Held),
+    hold: &Hold,
+    waiters: &[(StrandId, Waiting, u64)],
+) -> Finding {
+    let name = naming::lock(world, held.lock);
+    let process = describe::process_of(world, strand);
+    let mut accesses = vec![hold_access(world, strand, &held, &name)];
+    let what = format!("awaits for {} ms", milliseconds(hold.longest));
+    accesses.push(describe::access(
+        world,
+        Act { role: "await", what: &what, strand, stack: hold.at, held: std::slice::from_ref(&held) },
+    ));
+    for (waiter, waiting, waited) in waiters.iter().take(3) {
+        let what = format!("waits for {name}, {} ms of it behind this holder", milliseconds(*waited));
+        accesses.push(describe::access(
+            world,
+            Act { role: "acquire", what: &what, strand: *waiter, stack: waiting.stack, held: &[] },
+        ));
+    }
+    let longest = waiters.first().map_or(0, |(_, _, waited)| *waited);
+    let others = if waiters.len() == 1 { "one task waits".to_owned() } else { format!("{} tasks wait", waiters.len()) };
+    let draft = Draft {
+        kind: Kind::LockHeldAcrossAwait,
+        severity: Severity::Warning,
+        evidence: Evidence::Observed,
+        message: format!(
+            "{} holds {name} over awaits that take {} ms while {others} for it",
+            describe::name(world, strand),
+            milliseconds(hold.total)
+        ),
+        accesses,
+        why: Some(format!("told from {} ms on", milliseconds(world.options.long_hold))),
+        observed: Some(format!("{others}, the longest {} ms", milliseconds(longest))),
+        help: format!("await first and take {name} only to store the result; for one result that all want, share one future"),
+        subject: lock_subject(name),
+    };
+    finding(world, process, draft)
+}
+
+fn describe_dropped(world: &World, record: &Record, name: &str, made: StackId, (file, line): (&str, u32)) -> Finding {
+    let strand = world.strand_of(record);
+    let mut stack = world.frames(record.process, made);
+    if stack.is_empty() {
+        stack.push(Frame { file: file.to_owned(), line, function: name.to_owned(), columns: None });
+    }
+    let access = AccessReport {
+        role: "create".to_owned(),
+        what: Some("makes the coroutine, which nothing ever runs".to_owned()),
+        strand: strand.map_or_else(
+            || crate::finding::StrandReport {
+                kind: "thread".to_owned(),
+                name: "?".to_owned(),
+                tid: record.thread.0,
+                task: None,
+                pid: None,
+                started: Vec::new(),
+            },
+            |strand| world.strand_report(strand),
+        ),
+        stack,
+        locks: Vec::new(),
+    };
+    let draft = Draft {
+        kind: Kind::UnawaitedCoroutine,
+        severity: Severity::Warning,
+        evidence: Evidence::Observed,
+        message: format!("the coroutine {name} is made here and dropped without ever having run"),
+        accesses: vec![access],
+        why: None,
+        observed: None,
+        help: format!(
+            "await it, or hand it to asyncio.create_task; where it is only needed sometimes, pass {name} itself and call it when it is needed"
+        ),
+        subject: Subject { kind: "coroutine".to_owned(), name: name.to_owned() },
+    };
+    finding(world, record.process, draft)
+}
+
+#[cfg(test)]
+mod tests;
