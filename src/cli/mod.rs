@@ -4,7 +4,9 @@ pub mod diff;
 pub mod duration;
 pub mod explain;
 pub mod output;
+pub mod report;
 pub mod run;
+pub mod trace;
 
 use clap::{Parser, Subcommand};
 
@@ -29,6 +31,8 @@ Three to paste:
 pub enum Command {
     /// Run a command and report the races in it
     Run(Box<run::RunArgs>),
+    /// Report on recorded traces
+    Report(Box<report::ReportArgs>),
     /// Explain a kind of finding: what it is, why it bites, how to fix it
     Explain(explain::ExplainArgs),
     /// Compare two reports: what is new, gone and the same

@@ -1,19 +1,16 @@
 //! Arguments of `racetrace run`.
 
 use std::ffi::OsString;
-use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::Args;
 
 use super::duration;
 use super::output::OutputArgs;
+use super::trace::TraceArgs;
 
 #[derive(Debug, Clone, Args)]
 pub struct RunArgs {
-    /// Record the run to this file, for `racetrace report`
-    #[arg(long, value_name = "FILE")]
-    pub trace: Option<PathBuf>,
     /// End the command after this time (500ms, 4s, 2m) and report; the exit code is then 124 if nothing was found
     #[arg(long, value_name = "DURATION", value_parser = duration::parse)]
     pub timeout: Option<Duration>,
@@ -26,6 +23,8 @@ pub struct RunArgs {
     /// Say what is being done
     #[arg(long, short, conflicts_with = "quiet")]
     pub verbose: bool,
+    #[command(flatten)]
+    pub trace: TraceArgs,
     #[command(flatten)]
     pub report: OutputArgs,
     /// The command and its arguments

@@ -5,12 +5,13 @@ use std::path::Path;
 
 use super::deliver::width;
 use super::failure::Failure;
-use super::{diff, explain, run};
+use super::{diff, explain, report, run};
 use crate::cli::output::ColorArg;
 use crate::cli::{Cli, Command};
 use crate::finding::Report;
 use crate::report::source::SourceMap;
 use crate::report::{Color, Options};
+use crate::trace;
 
 /// Runs the command; the result is the exit code.
 ///
@@ -19,6 +20,7 @@ use crate::report::{Color, Options};
 pub fn dispatch(cli: &Cli) -> Result<u8, Failure> {
     match &cli.command {
         Command::Run(args) => run::run(args),
+        Command::Report(args) => report::run(args),
         Command::Explain(args) => {
             let columns = width(io::stdout().is_terminal());
             quiet_pipe(explain::run(args, columns, &mut io::stdout().lock()))
@@ -52,11 +54,13 @@ fn options(color: Option<ColorArg>) -> Options {
 }
 
 fn read_report(path: &Path) -> Result<Report, Failure> {
+    match trace::Reader::open(path) {
+        Ok(_) => return Ok(report::analyse(&[path.to_owned()])?.0),
+        Err(trace::Error::Report(_)) => {}
+        Err(error) => return Err(error.into()),
+    }
     let shown = path.display();
     let bytes = std::fs::read(path).map_err(|error| Failure::new(format!("cannot read {shown}: {error}")))?;
     let report = diff::parse_report(&bytes).map_err(|error| Failure::new(format!("cannot use {shown}: {error}")))?;
-    report.ok_or_else(|| {
-        Failure::new(format!("{shown} is not a report in JSON"))
-            .advise(format!("racetrace report {shown} --format json --output report.json"))
-    })
+    report.ok_or_else(|| Failure::new(format!("{shown} is neither a report in JSON nor a trace")))
 }

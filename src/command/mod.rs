@@ -5,4 +5,6 @@ pub mod diff;
 pub mod dispatch;
 pub mod explain;
 pub mod failure;
+pub mod recording;
+pub mod report;
 pub mod run;

@@ -2,16 +2,21 @@
 //! which cannot wait for an end that does not come.
 
 use std::io::{IsTerminal, Write};
-use std::sync::mpsc::Receiver;
+use std::sync::mpsc::{Receiver, RecvTimeoutError};
+use std::time::Duration;
 
 use crate::analysis::{Analysis, Options};
 use crate::cli::run::RunArgs;
 use crate::command::deliver::width;
 use crate::command::failure::Failure;
+use crate::command::recording::{self, Recording};
 use crate::event::{Event, ProcessId, Record, TextId, Tid};
-use crate::finding::{Kind, Report};
+use crate::finding::{Finding, Kind, Report};
 use crate::report::source::SourceMap;
 use crate::report::{self, text};
+
+/// How long the trace may lag behind while nothing happens.
+const IDLE: Duration = Duration::from_millis(200);
 
 /// What travels from the collector.
 pub type Message = Vec<Record>;
@@ -47,6 +52,7 @@ pub fn batch_of(remarks: &[Remark], process: ProcessId) -> Message {
 /// The analysis and what is fed beside it.
 pub struct Judge {
     analysis: Analysis,
+    recording: Recording,
     dump: Option<std::io::BufWriter<std::fs::File>>,
 }
 
@@ -57,39 +63,53 @@ pub struct Judged {
 }
 
 impl Judge {
-    pub fn new(_args: &RunArgs) -> Result<Judge, Failure> {
+    pub fn new(args: &RunArgs) -> Result<Judge, Failure> {
+        let recording = Recording::start(&args.trace, recording::sources(args.report.no_source))?;
         let dump =
             std::env::var_os("RACETRACE_DUMP").and_then(|path| std::fs::File::create(path).ok()).map(std::io::BufWriter::new);
-        Ok(Judge { analysis: Analysis::new(Options::default()), dump })
+        Ok(Judge { analysis: Analysis::new(Options::default()), recording, dump })
     }
 
     /// Takes batches until nobody sends any more.
     pub fn run(mut self, batches: &Receiver<Message>) -> Judged {
-        for batch in batches {
-            for record in &batch {
-                self.analysis.record(record);
-                if let Some(dump) = &mut self.dump {
-                    let _ = writeln!(dump, "{} {} {} {:?}", record.time, record.process.0, record.thread.0, record.event);
-                }
+        loop {
+            match batches.recv_timeout(IDLE) {
+                Ok(batch) => batch.iter().for_each(|record| self.take(record)),
+                Err(RecvTimeoutError::Timeout) => {}
+                Err(RecvTimeoutError::Disconnected) => break,
             }
-            self.announce_deadlocks();
+            let fresh = self.analysis.fresh();
+            self.recording.tick(&fresh);
+            announce_deadlocks(&fresh);
         }
-        Judged { report: self.analysis.report() }
+        let mut report = self.analysis.report();
+        self.recording.finish(&mut report, &sources());
+        Judged { report }
     }
 
-    /// A program that hangs is looked at while it hangs.
-    fn announce_deadlocks(&mut self) {
-        let fresh = self.analysis.fresh();
-        let mut deadlocks = fresh.iter().filter(|finding| finding.kind == Kind::Deadlock).peekable();
-        if deadlocks.peek().is_none() {
-            return;
+    fn take(&mut self, record: &Record) {
+        self.analysis.record(record);
+        self.recording.record(record);
+        if let Some(dump) = &mut self.dump {
+            let _ = writeln!(dump, "{} {} {} {:?}", record.time, record.process.0, record.thread.0, record.event);
         }
-        let sources = SourceMap::with_disk().relative_to(std::env::current_dir().unwrap_or_default());
-        let options = report::Options { width: width(std::io::stderr().is_terminal()), ..report::Options::default() };
-        let mut text = Vec::new();
-        for finding in deadlocks {
-            let _ = text::write_finding(finding, &sources, &options, &mut text);
-        }
-        let _ = std::io::stderr().write_all(&text);
     }
+}
+
+fn sources() -> SourceMap {
+    SourceMap::with_disk().relative_to(std::env::current_dir().unwrap_or_default())
+}
+
+/// A program that hangs is looked at while it hangs.
+fn announce_deadlocks(fresh: &[Finding]) {
+    let mut deadlocks = fresh.iter().filter(|finding| finding.kind == Kind::Deadlock).peekable();
+    if deadlocks.peek().is_none() {
+        return;
+    }
+    let options = report::Options { width: width(std::io::stderr().is_terminal()), ..report::Options::default() };
+    let mut text = Vec::new();
+    for finding in deadlocks {
+        let _ = text::write_finding(finding, &sources(), &options, &mut text);
+    }
+    let _ = std::io::stderr().write_all(&text);
 }
