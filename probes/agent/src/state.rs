@@ -7,6 +7,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use crate::codes::Codes;
 use crate::containers::Iterations;
+use crate::hooks::locks::Held;
 use crate::layout::Layout;
 use crate::names::Names;
 use crate::objects::Objects;
@@ -23,6 +24,8 @@ pub struct State {
     pub iterations: Iterations,
     /// Tokens of threads, by the object whose state says that the thread has ended.
     pub threads: Table,
+    /// Locks that the single strand holds.
+    pub held: Vec<Held>,
     /// Descriptors and inodes of file objects.
     pub files: Table,
     pub inodes: Table,
@@ -67,6 +70,7 @@ pub fn start(fixed: Fixed) -> bool {
             recent: Recent::new(),
             iterations: Iterations::new(),
             threads: Table::new(1 << 14),
+            held: Vec::new(),
             files: Table::new(1 << 13),
             inodes: Table::new(1 << 13),
         });

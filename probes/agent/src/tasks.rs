@@ -20,6 +20,7 @@ const TASK_STRAND: u64 = 1 << 40;
 pub fn strand(fixed: &Fixed, frame: Obj) -> u64 {
     if thread::is_new(ring::generation()) {
         crate::hooks::threads::introduce(0, "");
+        crate::watch::activate(fixed);
     }
     if thread::loops() == 0 {
         return u64::from(thread::tid());

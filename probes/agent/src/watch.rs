@@ -1,5 +1,6 @@
 //! Watching of instructions, whichever way this version offers.
 
+use crate::hooks::locks;
 use crate::state::Fixed;
 use crate::{monitor, trace};
 
@@ -14,6 +15,7 @@ pub fn start(fixed: &Fixed) -> Result<(), &'static str> {
 
 /// There is a second strand now.
 pub fn activate(fixed: &Fixed) {
+    locks::tell(fixed);
     if has_monitoring(fixed) { monitor::activate(fixed) } else { trace::activate(fixed) }
 }
 

@@ -1,7 +1,7 @@
 //! `_thread.lock` and `_thread.RLock`: made, waited for, acquired, released. Conditions, semaphores, events and queues
 //! are written in Python on top of these.
 
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
 use racetrace_probes::wire::Kind;
 
@@ -50,9 +50,14 @@ fn say(fixed: &Fixed, kind: Kind, lock: Obj, small: u8, times: u64) {
     if frame.is_null() {
         return;
     }
-    type_info(layout, layout.type_of(lock));
     tasks::strand(fixed, frame);
     let stack = stacks::stack(fixed, frame, None);
+    say_at(fixed, kind, lock, small, times, stack);
+}
+
+fn say_at(fixed: &Fixed, kind: Kind, lock: Obj, small: u8, times: u64, stack: u32) {
+    let layout = &fixed.layout;
+    type_info(layout, layout.type_of(lock));
     thread::next_epoch();
     state::with(|state, _| {
         state.recent.flush_thread();
@@ -67,7 +72,67 @@ fn say(fixed: &Fixed, kind: Kind, lock: Obj, small: u8, times: u64) {
 
 fn note(kind: Kind, lock: Obj, small: u8, times: u64) {
     if let Some(fixed) = state::fixed() {
-        thread::outermost(|| say(fixed, kind, lock, small, times));
+        thread::outermost(|| {
+            if kind == Kind::LockNew || SECOND_STRAND.load(Ordering::Relaxed) {
+                return say(fixed, kind, lock, small, times);
+            }
+            match kind {
+                Kind::LockAcquired => keep(fixed, lock, small, times),
+                Kind::LockReleased => (0..times).for_each(|_| give_up(lock)),
+                Kind::LockWait => {
+                    tell(fixed);
+                    say(fixed, kind, lock, small, times);
+                }
+                _ => {}
+            }
+        });
+    }
+}
+
+/// While there is a single strand, nobody can be kept out: what it holds is only remembered.
+static SECOND_STRAND: AtomicBool = AtomicBool::new(false);
+
+/// A lock that the single strand holds.
+#[derive(Clone, Copy)]
+pub struct Held {
+    lock: Obj,
+    stack: u32,
+    small: u8,
+}
+
+const MOST_HELD: usize = 256;
+
+fn keep(fixed: &Fixed, lock: Obj, small: u8, times: u64) {
+    let frame = tasks::current_frame(&fixed.layout);
+    if frame.is_null() {
+        return;
+    }
+    let stack = stacks::stack(fixed, frame, None);
+    state::with(|state, _| {
+        for _ in 0..times {
+            if state.held.len() < MOST_HELD {
+                state.held.push(Held { lock, stack, small });
+            }
+        }
+    });
+}
+
+fn give_up(lock: Obj) {
+    state::with(|state, _| {
+        if let Some(at) = state.held.iter().rposition(|held| held.lock == lock) {
+            state.held.remove(at);
+        }
+    });
+}
+
+/// From here on every operation is recorded; first what is held already.
+pub fn tell(fixed: &Fixed) {
+    if SECOND_STRAND.swap(true, Ordering::AcqRel) {
+        return;
+    }
+    let held = state::with(|state, _| std::mem::take(&mut state.held)).unwrap_or_default();
+    for Held { lock, stack, small } in held {
+        say_at(fixed, Kind::LockAcquired, lock, small, 1, stack);
     }
 }
 
