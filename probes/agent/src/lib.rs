@@ -14,6 +14,7 @@
 //! | [`watch`] → [`monitor`] (3.12+), [`trace`] (3.11) | instructions that are about to run |
 //! | [`access`], [`containers`] | from an instruction to the subjects that it touches |
 //! | [`recent`] | dropping what is redundant |
+//! | [`tests`] | which test is running, under pytest and unittest |
 //! | [`tasks`], [`coroutines`], [`sync`], [`hooks`] | strands, order, locks |
 
 mod access;
@@ -34,6 +35,7 @@ mod state;
 mod sync;
 mod table;
 mod tasks;
+mod tests;
 mod thread;
 mod trace;
 mod watch;

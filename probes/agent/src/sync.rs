@@ -37,6 +37,10 @@ pub enum Role {
     SignalLoop,
     /// A callback of the event loop runs (`Handle._run`).
     CallbackRuns,
+    /// pytest's note of the current test: `(item, when)`.
+    PytestStep,
+    /// `TestCase.run`.
+    UnittestRun,
 }
 
 /// Functions whose call means something. `None` as the class: a function of the module.
@@ -76,6 +80,8 @@ const FUNCTIONS: &[(&str, &str, Role)] = &[
     ("asyncio.locks", "Semaphore.release", Role::AsyncRelease),
     ("asyncio.base_events", "BaseEventLoop.call_soon_threadsafe", Role::SignalLoop),
     ("asyncio.events", "Handle._run", Role::CallbackRuns),
+    ("_pytest.runner", "_update_current_test_var", Role::PytestStep),
+    ("unittest.case", "TestCase.run", Role::UnittestRun),
     ("warnings", "_warn_unawaited_coroutine", Role::Unawaited),
     ("_py_warnings", "_warn_unawaited_coroutine", Role::Unawaited),
 ];
@@ -109,6 +115,8 @@ pub fn entered(fixed: &Fixed, entry: &'static Entry, role: Role, frame: Obj) {
             channel(fixed, Kind::Signal, subject);
         }
         Role::CallbackRuns => callback(fixed, subject),
+        Role::PytestStep => crate::tests::step(subject, argument(fixed, entry, frame, 1)),
+        Role::UnittestRun => crate::tests::case(fixed, subject),
         _ => {}
     }
 }
@@ -132,6 +140,7 @@ pub fn returned(fixed: &Fixed, entry: &'static Entry, role: Role, frame: Obj, re
         Role::SemaphoreNew => lock(fixed, Kind::LockNew, subject, frame, SEMAPHORE, initial(fixed, entry, frame)),
         Role::AsyncSemaphoreNew => lock(fixed, Kind::LockNew, subject, frame, ASYNC_SEMAPHORE, initial(fixed, entry, frame)),
         Role::AsyncLockNew => lock(fixed, Kind::LockNew, subject, frame, ASYNC_LOCK, 0),
+        Role::UnittestRun => crate::tests::say(""),
         _ => {}
     }
 }

@@ -50,6 +50,7 @@ pub fn activate(fixed: &Fixed) {
         return;
     }
     announce_semaphores(fixed);
+    crate::tests::from_environment();
     take_place();
     look_at_callers();
 }
