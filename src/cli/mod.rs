@@ -1,6 +1,7 @@
 //! Arguments only; no work.
 
 pub mod diff;
+pub mod doctor;
 pub mod duration;
 pub mod explain;
 pub mod output;
@@ -33,6 +34,8 @@ pub enum Command {
     Run(Box<run::RunArgs>),
     /// Report on recorded traces
     Report(Box<report::ReportArgs>),
+    /// Check whether a process can be looked into, and what would be missed
+    Doctor(doctor::DoctorArgs),
     /// Explain a kind of finding: what it is, why it bites, how to fix it
     Explain(explain::ExplainArgs),
     /// Compare two reports: what is new, gone and the same

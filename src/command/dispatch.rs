@@ -1,11 +1,11 @@
 //! From the parsed command line to the command: one arm each. It does none of the work.
 
-use std::io::{self, IsTerminal};
+use std::io::{self, IsTerminal, Write as _};
 use std::path::Path;
 
 use super::deliver::width;
 use super::failure::Failure;
-use super::{diff, explain, report, run};
+use super::{diff, doctor, explain, report, run};
 use crate::cli::output::ColorArg;
 use crate::cli::{Cli, Command};
 use crate::finding::Report;
@@ -24,6 +24,10 @@ pub fn dispatch(cli: &Cli) -> Result<u8, Failure> {
         Command::Explain(args) => {
             let columns = width(io::stdout().is_terminal());
             quiet_pipe(explain::run(args, columns, &mut io::stdout().lock()))
+        }
+        Command::Doctor(args) => {
+            let text = doctor::run(args)?;
+            quiet_pipe(io::stdout().lock().write_all(text.as_bytes()))
         }
         Command::Diff(args) => {
             let reports = (read_report(&args.old)?, read_report(&args.new)?);

@@ -41,3 +41,9 @@ impl From<DeliverError> for Failure {
         Failure::new(error.to_string()).advise(error.advice())
     }
 }
+
+impl From<crate::collect::sampler::target::AttachError> for Failure {
+    fn from(error: crate::collect::sampler::target::AttachError) -> Self {
+        Failure::new(error.to_string()).advise(error.advice())
+    }
+}

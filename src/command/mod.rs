@@ -3,6 +3,7 @@
 pub mod deliver;
 pub mod diff;
 pub mod dispatch;
+pub mod doctor;
 pub mod explain;
 pub mod failure;
 pub mod recording;

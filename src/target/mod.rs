@@ -1,7 +1,25 @@
-//! Another process as the kernel sees it: memory, threads, maps, ELF, permissions. Knows nothing of Python.
+//! Another process as the kernel sees it: its memory, threads, mappings, files and what one may do to it.
+//! It knows nothing of Python.
+//!
+//! | module | holds |
+//! |---|---|
+//! | [`address`] | addresses in the other process, which are never pointers of ours |
+//! | [`memory`] | reading bytes, from a process or from an image |
+//! | [`process`] | who it is, whether it still is the same, and whether it can be looked into |
+//! | [`threads`] | its threads: names, states, the system call each is in |
+//! | [`maps`] | its mappings |
+//! | [`elf`] | symbols and sections of a mapped file |
+//! | [`permission`] | why the kernel said no, and what helps |
 
+pub mod address;
+pub mod elf;
 pub mod family;
 pub mod lifetime;
+pub mod maps;
+pub mod memory;
+pub mod permission;
+pub mod process;
 pub mod ring;
 pub mod spawn;
+pub mod threads;
 pub mod ticks;

@@ -1,0 +1,99 @@
+//! Code objects that were seen, read once each. An entry is dropped when the object at its address has changed.
+
+use std::collections::HashMap;
+use std::rc::Rc;
+
+use crate::cpython::code::{IDENTITY, RemoteCode, Specialisation};
+use crate::cpython::line::line_at;
+use crate::cpython::python::Python;
+use crate::target::address::RemoteAddr;
+use crate::target::memory::Memory;
+
+/// A code object with what is known about it.
+#[derive(Debug)]
+pub struct KnownCode {
+    pub remote: RemoteCode,
+    /// Number in the order of appearance.
+    pub id: u32,
+    identity: Vec<u8>,
+    minor: u8,
+    /// Byte offset → offset of the instruction that owns it.
+    owners: Vec<u32>,
+}
+
+impl KnownCode {
+    /// The instruction at a position that may be within an inline cache.
+    pub fn instruction(&self, offset: usize) -> u32 {
+        self.owners.get(offset / 2).copied().unwrap_or(0)
+    }
+
+    pub fn line(&self, offset: u32) -> u32 {
+        line_at(&self.remote.code, self.minor, offset)
+    }
+}
+
+/// Reads code objects on demand.
+#[derive(Debug)]
+pub struct Codes {
+    specialisation: Specialisation,
+    known: HashMap<RemoteAddr, Option<Rc<KnownCode>>>,
+    next: u32,
+}
+
+const MOST_CODES: usize = 1 << 16;
+
+impl Codes {
+    pub fn new(specialisation: Specialisation) -> Codes {
+        Codes { specialisation, known: HashMap::new(), next: 0 }
+    }
+
+    /// The code object at `at`; `None` for what is none.
+    pub fn get<M: Memory>(&mut self, python: &Python<M>, at: RemoteAddr) -> Option<Rc<KnownCode>> {
+        if let Some(known) = self.known.get(&at) {
+            return known.clone();
+        }
+        if self.known.len() >= MOST_CODES {
+            self.known.clear();
+        }
+        let code = self.read(python, at).map(Rc::new);
+        self.known.insert(at, code.clone());
+        code
+    }
+
+    fn read<M: Memory>(&mut self, python: &Python<M>, at: RemoteAddr) -> Option<KnownCode> {
+        let identity = identity(python, at)?;
+        let remote = python.code(at, &self.specialisation).ok()?;
+        let owners = owners(&self.specialisation, &remote.code.bytecode);
+        self.next += 1;
+        Some(KnownCode { remote, id: self.next, identity, minor: python.version.minor, owners })
+    }
+
+    /// Drops the entries whose objects are gone, and the failures, which may succeed now. For every second or so.
+    pub fn refresh<M: Memory>(&mut self, python: &Python<M>) {
+        self.known.retain(|&at, known| known.as_ref().is_some_and(|code| identity(python, at).as_ref() == Some(&code.identity)));
+    }
+}
+
+/// The pointers and numbers at the start of a code object, without its reference count and what it counts down.
+fn identity<M: Memory>(python: &Python<M>, at: RemoteAddr) -> Option<Vec<u8>> {
+    let from = python.layout.object.header;
+    let mut bytes = python.memory.bytes(at.plus(from), IDENTITY).ok()?;
+    // 3.11 counts down to specialisation between `co_flags` and `co_argcount`.
+    let flags = usize::try_from(python.layout.code.flags - from).ok()?;
+    if let Some(counter) = bytes.get_mut(flags + 4..flags + 8)
+        && python.layout.code.argcount == python.layout.code.flags + 8
+    {
+        counter.fill(0);
+    }
+    Some(bytes)
+}
+
+fn owners(specialisation: &Specialisation, bytecode: &[u8]) -> Vec<u32> {
+    let mut owners = Vec::with_capacity(bytecode.len() / 2);
+    while owners.len() < bytecode.len() / 2 {
+        let start = owners.len() * 2;
+        let length = specialisation.length(bytecode.get(start).copied().unwrap_or(0));
+        owners.extend(std::iter::repeat_n(u32::try_from(start).unwrap_or(u32::MAX), length / 2));
+    }
+    owners
+}

@@ -1,0 +1,97 @@
+//! Threads as they stand at one moment: their frames, positions and names. What they hold and wait for is found in
+//! [`super::locks`].
+
+use std::collections::HashMap;
+use std::rc::Rc;
+
+use crate::cpython::frame::RemoteFrame;
+use crate::cpython::python::{Python, ThreadState};
+use crate::target::address::RemoteAddr;
+use crate::target::memory::{Fault, Memory};
+use crate::target::threads;
+
+use super::codes::{Codes, KnownCode};
+
+/// A frame with its code and the instruction it is at.
+#[derive(Debug, Clone)]
+pub struct Activation {
+    pub frame: RemoteFrame,
+    pub code: Rc<KnownCode>,
+    pub offset: u32,
+}
+
+impl Activation {
+    pub fn line(&self) -> u32 {
+        self.code.line(self.offset)
+    }
+
+    /// Number of slots before the value stack.
+    pub fn locals(&self) -> u32 {
+        u32::try_from(self.code.remote.code.locals.len()).unwrap_or(u32::MAX)
+    }
+}
+
+/// One thread at one moment.
+#[derive(Debug, Clone)]
+pub struct ThreadView {
+    pub state: ThreadState,
+    /// The kernel's id, as we see it.
+    pub tid: Option<u32>,
+    /// Innermost first.
+    pub frames: Vec<Activation>,
+}
+
+/// Reads the activations of a chain of frames.
+///
+/// # Errors
+/// When the innermost frame cannot be read.
+pub fn activations<M: Memory>(python: &Python<M>, codes: &mut Codes, innermost: RemoteAddr) -> Result<Vec<Activation>, Fault> {
+    if innermost.is_null() {
+        return Ok(Vec::new());
+    }
+    Ok(python.stack(innermost)?.into_iter().filter_map(|frame| activation(python, codes, frame)).collect())
+}
+
+/// `None` for frames that are being set up or torn down.
+pub fn activation<M: Memory>(python: &Python<M>, codes: &mut Codes, frame: RemoteFrame) -> Option<Activation> {
+    let code = codes.get(python, frame.code)?;
+    let offset = match frame.offset(code.remote.start, code.remote.code.bytecode.len()) {
+        Some(offset) => code.instruction(offset),
+        None => 0,
+    };
+    Some(Activation { frame, code, offset })
+}
+
+/// All threads with their frames.
+///
+/// # Errors
+/// When the process is gone or closed to us.
+pub fn threads<M: Memory>(python: &Python<M>, codes: &mut Codes, tids: &TidMap) -> Result<Vec<ThreadView>, Fault> {
+    let states = python.threads()?;
+    let innermost = python.current_frames(&states)?;
+    Ok(states
+        .into_iter()
+        .zip(innermost)
+        .map(|(state, frame)| ThreadView {
+            tid: state.native.and_then(|native| tids.outer(native)),
+            frames: activations(python, codes, frame).unwrap_or_default(),
+            state,
+        })
+        .collect())
+}
+
+/// From the thread ids that a process sees to those that we see: they differ in another pid namespace.
+#[derive(Debug, Clone, Default)]
+pub struct TidMap {
+    outer: HashMap<u32, u32>,
+}
+
+impl TidMap {
+    pub fn of(pid: u32) -> TidMap {
+        TidMap { outer: threads::list(pid).into_iter().map(|tid| (threads::inner(pid, tid), tid)).collect() }
+    }
+
+    pub fn outer(&self, inner: u32) -> Option<u32> {
+        self.outer.get(&inner).copied()
+    }
+}

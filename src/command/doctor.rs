@@ -1,0 +1,130 @@
+//! `racetrace doctor`: may this process be looked into, which interpreter is it, how was it found, and what would be
+//! missed. It changes nothing and judges no program.
+
+use std::fmt::Write as _;
+
+use crate::cli::doctor::DoctorArgs;
+use crate::collect::sampler::strand::{self, ThreadView, TidMap};
+use crate::collect::sampler::target::{AttachError, Target};
+use crate::cpython::discovery::{Attempt, Outcome};
+use crate::target::{permission, threads};
+
+/// The text for standard output.
+///
+/// # Errors
+/// When a process was named and cannot be looked into.
+pub fn run(args: &DoctorArgs) -> Result<String, AttachError> {
+    let mut out = String::new();
+    match args.pid {
+        None => machine(&mut out),
+        Some(pid) => process(&mut out, pid, args.stacks)?,
+    }
+    Ok(out)
+}
+
+fn line(out: &mut String, name: &str, text: impl std::fmt::Display) {
+    // Writing to a string cannot fail.
+    let _ = writeln!(out, "{name:<14} {text}");
+}
+
+fn machine(out: &mut String) {
+    let all = permission::may_trace_anything();
+    line(out, "privileges", if all { "may read every process here (CAP_SYS_PTRACE)" } else { "may read own processes only" });
+    match permission::yama_scope() {
+        None => line(out, "ptrace_scope", "not in this kernel: nothing in the way"),
+        Some(0) => line(out, "ptrace_scope", "0: processes of the same user can be read"),
+        Some(scope @ 1..=2) if all => line(out, "ptrace_scope", format_args!("{scope}: allowed with these privileges")),
+        Some(scope) => line(
+            out,
+            "ptrace_scope",
+            format_args!("{scope}: run racetrace with sudo, or `sudo sysctl kernel.yama.ptrace_scope=0` until the next boot"),
+        ),
+    }
+    line(out, "supported", "CPython 3.8 to 3.15, free-threaded 3.13; Linux, 64 bits");
+    line(out, "next", "racetrace doctor PID");
+}
+
+fn process(out: &mut String, pid: u32, stacks: bool) -> Result<(), AttachError> {
+    let mut log = Vec::new();
+    let opened = Target::open(pid, &mut log);
+    let mut target = match opened {
+        Ok(target) => target,
+        Err(error) => {
+            attempts(out, &log);
+            eprint!("{out}");
+            return Err(error);
+        }
+    };
+    line(out, "process", format_args!("{pid} {}", target.process.command.join(" ")));
+    line(out, "may attach", "yes");
+    let version = target.python.version;
+    let flavour = if version.free_threaded { " (free-threaded)" } else { "" };
+    line(out, "interpreter", format_args!("CPython 3.{}.{}{flavour}", version.minor, target.micro));
+    line(out, "file", target.runtime.module.display());
+    line(out, "found by", target.runtime.strategy);
+    if target.process.own_root {
+        line(out, "namespace", "its own root directory; files are read through it");
+    }
+    if target.process.inner_pid != pid {
+        line(out, "namespace", format_args!("its own process ids; it knows itself as {}", target.process.inner_pid));
+    }
+    attempts(out, &log);
+    let interpreters = target.python.interpreters().map_or(0, |all| all.len());
+    let tids = TidMap::of(pid);
+    let views = strand::threads(&target.python, &mut target.codes, &tids).unwrap_or_default();
+    let native = threads::list(pid).len();
+    line(out, "interpreters", interpreters);
+    line(out, "threads", format_args!("{} of Python, {native} in all", views.len()));
+    missed(out, &target, &views);
+    if stacks {
+        dump(out, &target, &views);
+    }
+    Ok(())
+}
+
+fn attempts(out: &mut String, log: &[Attempt]) {
+    for attempt in log {
+        let outcome = match &attempt.outcome {
+            Outcome::Found => "found".to_owned(),
+            Outcome::Nothing => "not there".to_owned(),
+            Outcome::Implausible => "there, but not a running interpreter".to_owned(),
+            Outcome::Failed(why) => why.clone(),
+        };
+        let file = attempt.module.file_name().unwrap_or_default().to_string_lossy();
+        line(out, "  tried", format_args!("{} in {file}: {outcome}", attempt.strategy));
+    }
+}
+
+fn missed(out: &mut String, target: &Target, views: &[ThreadView]) {
+    if target.python.version.free_threaded {
+        line(
+            out,
+            "missed",
+            "no GIL parks a thread here: evidence comes only from threads that wait, and from suspended coroutines",
+        );
+    }
+    let unmatched = views.iter().filter(|view| view.tid.is_none()).count();
+    if unmatched > 0 {
+        line(out, "missed", format_args!("{unmatched} threads have no id that the kernel knows: what they wait for is unknown"));
+    }
+    if target.process.is_stopped() {
+        line(out, "missed", "the process is stopped now; `kill -CONT` lets it go on");
+    }
+}
+
+fn dump(out: &mut String, target: &Target, views: &[ThreadView]) {
+    let mut names = std::collections::HashMap::new();
+    for interpreter in target.python.interpreters().unwrap_or_default() {
+        names.extend(target.python.thread_names(interpreter.at).unwrap_or_default());
+    }
+    for view in views {
+        let name = names.get(&view.state.ident).map_or("(unnamed)", String::as_str);
+        let tid = view.tid.map_or("?".to_owned(), |tid| tid.to_string());
+        let native = view.tid.and_then(|tid| threads::name(target.process.pid, tid)).unwrap_or_default();
+        let _ = writeln!(out, "\nthread {tid} {name} [{native}]");
+        for activation in &view.frames {
+            let code = &activation.code.remote.code;
+            let _ = writeln!(out, "    {}:{} {}", code.filename, activation.line(), code.qualname);
+        }
+    }
+}

@@ -1,0 +1,197 @@
+//! Frames: of running and waiting threads, and of suspended generators and coroutines. It finds code, instruction and
+//! slots; what a slot holds is for the plan of the code to say.
+
+use crate::target::address::RemoteAddr;
+use crate::target::memory::{Fault, Memory, Piece};
+
+use super::python::{Python, ThreadState, half_at, word_at};
+
+/// One frame, as it was read at one moment.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct RemoteFrame {
+    pub at: RemoteAddr,
+    pub code: RemoteAddr,
+    pub globals: RemoteAddr,
+    /// The frame below (its caller).
+    pub previous: RemoteAddr,
+    pub position: Position,
+    /// Saved number of slots in use (locals included), where the frame has it: exact in callers and suspended frames,
+    /// a leftover or nothing in the frame that executes.
+    pub slots_in_use: Option<u32>,
+}
+
+/// Where a frame is in its code.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Position {
+    /// The address of a code unit (3.11+).
+    Address(RemoteAddr),
+    /// A byte offset.
+    Offset(u32),
+    /// Not begun.
+    Start,
+}
+
+/// Deeper stacks are cut: recursion this deep says nothing new.
+pub const MOST_FRAMES: usize = 256;
+const FRAME_SIZE: usize = 112;
+
+impl RemoteFrame {
+    /// The byte offset into the bytecode that starts at `start`, not yet mapped to its instruction.
+    pub fn offset(&self, start: RemoteAddr, len: usize) -> Option<usize> {
+        let offset = match self.position {
+            Position::Address(at) => usize::try_from(at.0.checked_sub(start.0)?).ok()?,
+            Position::Offset(offset) => usize::try_from(offset).ok()?,
+            Position::Start => return None,
+        };
+        (offset < len).then_some(offset)
+    }
+}
+
+impl<M: Memory> Python<M> {
+    /// The innermost frame's address of each thread, in one or two reads for all. Null where there is none.
+    ///
+    /// # Errors
+    /// When the process is gone or closed to us.
+    pub fn current_frames(&self, threads: &[ThreadState]) -> Result<Vec<RemoteAddr>, Fault> {
+        let layout = &self.layout.thread;
+        match layout.cframe {
+            None => self.gather_pointers(threads.iter().map(|thread| thread.at.plus(layout.frame))),
+            Some(cframe) => {
+                let cframes = self.gather_pointers(threads.iter().map(|thread| thread.at.plus(cframe)))?;
+                self.gather_pointers(cframes.iter().map(|cframe| cframe.plus(layout.frame)))
+            }
+        }
+    }
+
+    /// Pointers at scattered places; null where one cannot be read.
+    pub(crate) fn gather_pointers(&self, places: impl Iterator<Item = RemoteAddr>) -> Result<Vec<RemoteAddr>, Fault> {
+        let pieces: Vec<Piece> = places.map(|at| Piece { at, len: 8 }).collect();
+        let bytes = self.gather_all(&pieces)?;
+        Ok(bytes.as_chunks().0.iter().map(|&word| RemoteAddr(u64::from_ne_bytes(word))).collect())
+    }
+
+    /// All pieces, skipping (zeroed) those that cannot be read.
+    pub(crate) fn gather_all(&self, pieces: &[Piece]) -> Result<Vec<u8>, Fault> {
+        let mut bytes = vec![0; pieces.iter().map(|piece| piece.len).sum()];
+        let (mut piece, mut at) = (0, 0);
+        while let Some(rest) = pieces.get(piece..).filter(|rest| !rest.is_empty()) {
+            let mut read = self.memory.gather(rest, bytes.get_mut(at..).unwrap_or(&mut []))?;
+            while let Some(done) = pieces.get(piece).filter(|done| read >= done.len) {
+                read -= done.len;
+                at += done.len;
+                piece += 1;
+            }
+            if let Some(bad) = pieces.get(piece) {
+                bytes.get_mut(at..at + bad.len).unwrap_or(&mut []).fill(0);
+                at += bad.len;
+                piece += 1;
+            }
+        }
+        Ok(bytes)
+    }
+
+    /// One frame.
+    ///
+    /// # Errors
+    /// When it cannot be read.
+    pub fn frame(&self, at: RemoteAddr) -> Result<RemoteFrame, Fault> {
+        let mut bytes = [0; FRAME_SIZE];
+        self.memory.read(at, &mut bytes)?;
+        Ok(self.frame_from(at, &bytes))
+    }
+
+    fn frame_from(&self, at: RemoteAddr, bytes: &[u8]) -> RemoteFrame {
+        let layout = &self.layout.frame;
+        let pointer = |offset: u64| RemoteAddr(word_at(bytes, offset));
+        let position = match (layout.instruction, layout.lasti) {
+            (Some(offset), _) => Position::Address(pointer(offset)),
+            (None, Some(offset)) => match half_at(bytes, offset).cast_signed() {
+                lasti @ 0.. => {
+                    Position::Offset(lasti.unsigned_abs() * u32::try_from(layout.lasti_unit.unwrap_or(1)).unwrap_or(1))
+                }
+                _ => Position::Start,
+            },
+            (None, None) => Position::Start,
+        };
+        RemoteFrame {
+            at,
+            code: RemoteAddr(pointer(layout.code).0 & !layout.tag_bits),
+            globals: pointer(layout.globals),
+            previous: pointer(layout.previous),
+            position,
+            slots_in_use: self.slots_in_use(at, bytes),
+        }
+    }
+
+    /// All three forms in which versions keep it, brought to one.
+    fn slots_in_use(&self, at: RemoteAddr, bytes: &[u8]) -> Option<u32> {
+        let layout = &self.layout.frame;
+        let slots = at.plus(layout.slots);
+        let entries =
+            |end: RemoteAddr| u32::try_from(end.0.checked_sub(slots.0)? / 8).ok().filter(|&count| count < LARGEST_FRAME);
+        if let Some(offset) = layout.stack_pointer {
+            return Some(RemoteAddr(word_at(bytes, offset))).filter(|end| !end.is_null()).and_then(entries);
+        }
+        if let (Some(depth), Some(stack)) = (layout.stack_depth, layout.value_stack) {
+            let base = entries(RemoteAddr(word_at(bytes, stack)))?;
+            return u32::try_from(half_at(bytes, depth).cast_signed()).ok()?.checked_add(base);
+        }
+        u32::try_from(half_at(bytes, layout.stack_top?).cast_signed()).ok().filter(|&count| count < LARGEST_FRAME)
+    }
+
+    /// The frames below `innermost`, it included, innermost first. Frames that C code put there are left out.
+    ///
+    /// # Errors
+    /// When the first frame cannot be read; a chain that breaks off is cut there.
+    pub fn stack(&self, innermost: RemoteAddr) -> Result<Vec<RemoteFrame>, Fault> {
+        let mut frames: Vec<RemoteFrame> = Vec::new();
+        let mut next = innermost;
+        let mut steps = 0;
+        while !next.is_null() && steps < MOST_FRAMES {
+            steps += 1;
+            let mut bytes = [0; FRAME_SIZE];
+            match self.memory.read(next, &mut bytes) {
+                Ok(()) => {}
+                Err(fault) if frames.is_empty() => return Err(fault),
+                Err(_) => break,
+            }
+            let frame = self.frame_from(next, &bytes);
+            next = frame.previous;
+            if self.belongs_to_python(&bytes) {
+                frames.push(frame);
+            }
+        }
+        Ok(frames)
+    }
+
+    /// Entry and shim frames hold no code that a user wrote.
+    fn belongs_to_python(&self, bytes: &[u8]) -> bool {
+        match self.layout.frame.owner.and_then(|offset| bytes.get(usize::try_from(offset).ok()?).copied()) {
+            Some(owner) => owner < OWNED_BY_C,
+            None => true,
+        }
+    }
+
+    /// The frame's first `count` slots: locals, cells and free variables, then the value stack. References are plain
+    /// addresses, whatever tags the interpreter gives them.
+    ///
+    /// # Errors
+    /// When they cannot be read.
+    pub fn slots(&self, frame: RemoteAddr, count: u32) -> Result<Vec<RemoteAddr>, Fault> {
+        let mut slots = self.pointers(frame.plus(self.layout.frame.slots), u64::from(count.min(LARGEST_FRAME)))?;
+        for slot in &mut slots {
+            slot.0 &= !self.layout.frame.tag_bits;
+        }
+        Ok(slots)
+    }
+
+    /// The address of a slot.
+    pub fn slot_address(&self, frame: RemoteAddr, index: u32) -> RemoteAddr {
+        frame.plus(self.layout.frame.slots).plus(u64::from(index) * 8)
+    }
+}
+
+/// `FRAME_OWNED_BY_CSTACK` (3.12, 3.13), `FRAME_OWNED_BY_INTERPRETER` (3.14+).
+const OWNED_BY_C: u8 = 3;
+/// No function needs more slots.
+const LARGEST_FRAME: u32 = 1 << 16;
