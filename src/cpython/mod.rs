@@ -28,3 +28,4 @@ pub mod lock;
 pub mod naming;
 pub mod object;
 pub mod python;
+pub mod task;
