@@ -322,7 +322,7 @@ pub enum LockKind {
 }
 
 /// How long the strand is ready to wait for a lock.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub enum Patience {
     Forever,
     Timeout,
