@@ -177,6 +177,11 @@ pub fn ended(object: Obj) {
             state.objects.end(object);
             state.iterations.ended(object);
             state.threads.remove(object as u64);
+            if let Some(task) = state.tasks.remove(object as u64) {
+                let mut slot = ring::slot(Kind::TaskEnd, thread::tid());
+                slot.a = task;
+                ring::push(slot);
+            }
             state.files.remove(object as u64);
             state.inodes.remove(object as u64);
         });

@@ -24,6 +24,8 @@ pub struct State {
     pub iterations: Iterations,
     /// Tokens of threads, by the object whose state says that the thread has ended.
     pub threads: Table,
+    /// Ids of tasks that have not ended, by their task objects.
+    pub tasks: Table,
     /// Locks that the single strand holds.
     pub held: Vec<Held>,
     /// Descriptors and inodes of file objects.
@@ -70,6 +72,7 @@ pub fn start(fixed: Fixed) -> bool {
             recent: Recent::new(),
             iterations: Iterations::new(),
             threads: Table::new(1 << 14),
+            tasks: Table::new(1 << 17),
             held: Vec::new(),
             files: Table::new(1 << 13),
             inodes: Table::new(1 << 13),

@@ -24,6 +24,10 @@ pub fn start(layout: &Layout, module: Obj) {
     let future = of(module, c"Future");
     let task = of(module, c"Task");
     exchange_all(layout, future, &[c"set_result", c"set_exception", c"cancel"], fulfil);
+    for class in [future, task] {
+        exchange_all(layout, class, &[c"result", c"exception"], look_at);
+        exchange_all(layout, class, &[c"done"], is_done);
+    }
     if let Some(original) = exchange_slot(layout, task, type_slot::INIT, task_init as *const () as usize) {
         TASK_INIT.store(original, Ordering::Relaxed);
     }
@@ -62,6 +66,39 @@ fn fulfil(call: &Call) -> Obj {
     call.go_on()
 }
 
+/// The result is asked for: it is there, or asking fails.
+fn look_at(call: &Call) -> Obj {
+    let result = call.go_on();
+    if !result.is_null() {
+        if let Some(fixed) = state::fixed() {
+            thread::outermost(|| observed(fixed, call.receiver));
+        }
+    }
+    result
+}
+
+fn is_done(call: &Call) -> Obj {
+    let result = call.go_on();
+    if result == object!(_Py_TrueStruct) {
+        if let Some(fixed) = state::fixed() {
+            thread::outermost(|| observed(fixed, call.receiver));
+        }
+    }
+    result
+}
+
+/// Somebody has seen that a future is done; if it is a task, it has ended.
+fn observed(fixed: &Fixed, future: Obj) {
+    tasks::strand(fixed, tasks::current_frame(&fixed.layout));
+    let ended = state::with(|state, _| state.tasks.remove(future as u64)).flatten();
+    if let Some(task) = ended {
+        let mut slot = ring::slot(Kind::TaskEnd, thread::tid());
+        slot.a = task;
+        tasks::say(slot);
+    }
+    sync::channel(fixed, Kind::Observe, future);
+}
+
 /// `Task.__init__(coro, *, loop, name, …)`.
 unsafe extern "C" fn task_init(task: Obj, args: Obj, kwargs: Obj) -> i32 {
     type Init = unsafe extern "C" fn(Obj, Obj, Obj) -> i32;
@@ -97,7 +134,10 @@ fn made(fixed: &Fixed, task: Obj, args: Obj, kwargs: Obj) {
     tasks::strand(fixed, frame);
     let id = tasks::task_of(layout, coroutine);
     let stack = stacks::stack(fixed, frame, None);
-    let ids = state::with(|state, _| (state.objects.channel(layout, &mut state.names, task), state.names.text(&name)));
+    let ids = state::with(|state, _| {
+        state.tasks.set(task as u64, id);
+        (state.objects.channel(layout, &mut state.names, task), state.names.text(&name))
+    });
     let Some((future, name)) = ids else { return };
     let mut slot = ring::slot(Kind::TaskNew, thread::tid());
     (slot.a, slot.b, slot.word, slot.stack) = (id, future, name, stack);
@@ -186,10 +226,7 @@ fn awaited(future: Obj, done: bool) {
     }
     if done {
         if let Some(fixed) = state::fixed() {
-            thread::outermost(|| {
-                tasks::strand(fixed, tasks::current_frame(&fixed.layout));
-                sync::channel(fixed, Kind::Observe, future);
-            });
+            thread::outermost(|| observed(fixed, future));
         }
     }
     // SAFETY: the reference that `future_of` took.
