@@ -131,6 +131,10 @@ pub fn learn(fixed: &Fixed, code: Obj, globals: Obj) -> Option<&'static Entry> {
     if let Some(Some(entry)) = state::with(|state, _| state.codes.entry(code)) {
         return Some(entry);
     }
+    if crate::start::is_finalizing() {
+        crate::start::goodbye();
+        return None;
+    }
     let layout = &fixed.layout;
     hooks::look_again(layout);
     let copy = copy(layout, code)?;

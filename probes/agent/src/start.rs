@@ -6,11 +6,11 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use racetrace_probes::wire::{Full, Kind};
 
 use crate::ffi::{self, METH_VARARGS, MethodDef, Obj};
-use crate::hooks::{loaded, of, threads};
+use crate::hooks::threads;
 use crate::layout::Layout;
 use crate::names::utf8;
 use crate::state::{self, Fixed};
-use crate::{coroutines, hooks, object, ring, tasks, thread, watch};
+use crate::{coroutines, hooks, object, ring, thread, watch};
 
 static METHODS: [MethodDef; 2] = [
     MethodDef { name: c"start".as_ptr(), function: start as *mut c_void, flags: METH_VARARGS, doc: std::ptr::null() },
@@ -130,7 +130,6 @@ fn state_free_type(object: Obj) -> Obj {
 /// Tells who this process is.
 fn say_process(fixed: &Fixed) {
     let layout = &fixed.layout;
-    let sys = loaded(c"sys");
     let mut lines = format!(
         // SAFETY: getpid and getppid cannot fail.
         "pid={}\nparent={}\npython=3.{}.{}\nfree_threaded={}\n",
@@ -143,7 +142,6 @@ fn say_process(fixed: &Fixed) {
     if let Ok(directory) = std::env::current_dir() {
         lines.push_str(&format!("directory={}\n", directory.display()));
     }
-    let _ = sys;
     if let Ok(command) = std::fs::read("/proc/self/cmdline") {
         for argument in command.split(|&byte| byte == 0).filter(|argument| !argument.is_empty()).take(64) {
             let argument = String::from_utf8_lossy(argument).replace('\n', " ");
@@ -153,9 +151,25 @@ fn say_process(fixed: &Fixed) {
     state::with(|_, _| ring::push_blob(ring::slot(Kind::Process, thread::tid()), lines.as_bytes()));
 }
 
-extern "C" fn goodbye() {
+pub extern "C" fn goodbye() {
     state::with(|state, _| state.recent.flush_thread());
     ring::close();
+}
+
+/// The interpreter is being taken down: its modules are going, and nothing of interest comes any more.
+pub fn is_finalizing() -> bool {
+    static ASK: AtomicUsize = AtomicUsize::new(0);
+    let mut ask = ASK.load(Ordering::Relaxed);
+    if ask == 0 {
+        // SAFETY: dlsym with NUL-terminated names; the function was renamed in 3.13.
+        ask = unsafe {
+            let found = libc::dlsym(libc::RTLD_DEFAULT, c"Py_IsFinalizing".as_ptr());
+            if found.is_null() { libc::dlsym(libc::RTLD_DEFAULT, c"_Py_IsFinalizing".as_ptr()) } else { found }
+        } as usize;
+        ASK.store(ask, Ordering::Relaxed);
+    }
+    // SAFETY: takes nothing, gives an int.
+    ask != 0 && unsafe { std::mem::transmute::<usize, unsafe extern "C" fn() -> c_int>(ask)() } != 0
 }
 
 /// In the child of a fork: the ring is the parent's. Ours is made when there is something to write.
@@ -186,5 +200,4 @@ pub fn make_ring() {
         }
     }
     MAKING.store(0, Ordering::Release);
-    let _ = (of as fn(Obj, &std::ffi::CStr) -> Obj, tasks::COROUTINE_FLAGS);
 }
