@@ -117,6 +117,14 @@ fn escaped(text: &str) -> String {
     escaped.replace("://", ":&#47;/").replace("www.", "www&#46;")
 }
 
+/// Text inside an HTML element: Markdown's own signs as references too, whatever the renderer makes of such a block.
 fn html(text: &str) -> String {
-    text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;").replace('"', "&quot;")
+    let mut escaped = String::with_capacity(text.len());
+    for c in text.chars() {
+        match c {
+            '&' | '<' | '>' | '"' | '[' | ']' | '`' | '*' | '_' | '@' => escaped.push_str(&format!("&#{};", u32::from(c))),
+            _ => escaped.push(c),
+        }
+    }
+    escaped
 }

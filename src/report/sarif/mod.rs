@@ -47,13 +47,18 @@ fn rule(kind: Kind) -> Rule {
     let level = if kind == Kind::UnorderedAccess { Severity::Note } else { default_severity(kind) };
     Rule {
         id: kind.name(),
-        name: kind.name().split('-').map(capitalised).collect(),
+        name: readable_name(kind),
         short_description: Text::new(format!("{}.", capitalised(page.title))),
         full_description: Text::new(page.what.to_owned()),
         default_configuration: Configuration { level: level.name() },
         help: Help { text: page.markdown(), markdown: page.markdown() },
         properties: RuleProperties { tags: ["concurrency", "correctness"], precision: "high", problem_severity: problem(level) },
     }
+}
+
+/// `ReadModifyWrite`; the standard wants none where it is the id again.
+fn readable_name(kind: Kind) -> Option<String> {
+    kind.name().contains('-').then(|| kind.name().split('-').map(capitalised).collect())
 }
 
 fn default_severity(kind: Kind) -> Severity {
