@@ -111,11 +111,13 @@ fn a_shell_script_that_starts_python_is_enough() {
 #[test]
 fn a_process_that_outlives_the_command_is_not_waited_for_long() {
     let program = "
-        import os, time
+        import os, threading, time
         if os.fork() == 0:
             os.close(1)
             os.close(2)
-            time.sleep(600)
+            for n in range(10000):
+                threading.Thread(target=time.sleep, args=(0.1,)).start()
+                time.sleep(0.1)
             os._exit(0)
         print('parent')
     ";

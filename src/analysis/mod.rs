@@ -145,7 +145,8 @@ impl Analysis {
             dropped: counts.lost,
             threads: counts.threads,
             tasks: counts.tasks,
-            processes: self.world.processes().count() as u64,
+            // Remarks about what could not be watched come from a process that never introduced itself.
+            processes: self.world.processes().filter(|(_, process)| process.info.pid != 0).count() as u64,
             shared_subjects: self.findings.shared_subjects,
             not_watched: counts.not_watched.iter().cloned().collect(),
             hidden: self.findings.hidden().clone(),

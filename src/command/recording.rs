@@ -22,7 +22,7 @@ pub struct Recording {
     found: Option<BTreeMap<String, Finding>>,
     flushed: Instant,
     /// The first thing that went wrong.
-    problem: Option<String>,
+    problem: Option<crate::trace::Error>,
 }
 
 /// Whether source lines go into the trace.
@@ -66,18 +66,20 @@ impl Recording {
         self.note(result);
     }
 
-    /// Ends the trace; the report learns what went wrong with it.
-    pub fn finish(mut self, report: &mut Report, lines: &dyn Lines) {
+    /// Ends the trace; the report learns what went wrong with it, and so does the caller.
+    pub fn finish(mut self, report: &mut Report, lines: &dyn Lines) -> Option<Failure> {
         if let Some(mut writer) = self.writer.take() {
             let result = writer.source(&excerpts(report, lines)).and_then(|()| writer.finish(report));
             self.note(result);
         }
-        report.notices.extend(self.problem);
+        let problem = self.problem?;
+        report.notices.push(format!("the trace is not complete: {problem}; {}", problem.advice()));
+        Some(problem.into())
     }
 
     fn note(&mut self, result: Result<(), crate::trace::Error>) {
         if let Err(error) = result {
-            self.problem.get_or_insert_with(|| format!("the trace is not complete: {error}; {}", error.advice()));
+            self.problem.get_or_insert(error);
         }
     }
 }

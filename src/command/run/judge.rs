@@ -60,6 +60,8 @@ pub struct Judge {
 #[derive(Debug)]
 pub struct Judged {
     pub report: Report,
+    /// Why the trace is not what it should be.
+    pub broken: Option<Failure>,
 }
 
 impl Judge {
@@ -83,8 +85,8 @@ impl Judge {
             announce_deadlocks(&fresh);
         }
         let mut report = self.analysis.report();
-        self.recording.finish(&mut report, &sources());
-        Judged { report }
+        let broken = self.recording.finish(&mut report, &sources());
+        Judged { report, broken }
     }
 
     fn take(&mut self, record: &Record) {
@@ -96,7 +98,8 @@ impl Judge {
     }
 }
 
-fn sources() -> SourceMap {
+/// Source lines from disk; paths below the current directory are shown relative to it.
+pub fn sources() -> SourceMap {
     SourceMap::with_disk().relative_to(std::env::current_dir().unwrap_or_default())
 }
 

@@ -27,7 +27,6 @@ use crate::collect::session::collector::{Collector, Ending, Outcome};
 use crate::collect::session::directory::SessionDirectory;
 use crate::collect::session::notes;
 use crate::event::ProcessId;
-use crate::report::source::SourceMap;
 use judge::{Judge, Judged};
 use supervise::{Ended, Signals, Supervised};
 
@@ -149,16 +148,13 @@ fn conclude(args: &RunArgs, delivery: &Delivery, ended: &Ended, outcome: &Outcom
     if report.target.command.is_empty() {
         report.target.command = args.command.iter().map(|part| part.to_string_lossy().into_owned()).collect();
     }
-    let mut sources = SourceMap::with_disk();
-    if let Ok(here) = std::env::current_dir() {
-        sources.add_directory(here);
-    }
     let unseen = (outcome.processes == 0).then(|| unwatched::nothing_seen(&report));
     let verdict =
-        if unseen.is_some() && args.report.output.is_empty() { None } else { Some(delivery.deliver(report, &sources)?) };
+        if unseen.is_some() && args.report.output.is_empty() { None } else { Some(delivery.deliver(report, &judge::sources())?) };
     let own = if ended.timed_out { TIMED_OUT } else { ended.code() };
-    match (unseen, verdict) {
+    match (unseen, judged.broken) {
         (Some(failure), _) => Err(failure),
-        (None, verdict) => Ok(verdict.map_or(own, |verdict| verdict.exit(own))),
+        (None, Some(broken)) => Err(broken),
+        (None, None) => Ok(verdict.map_or(own, |verdict| verdict.exit(own))),
     }
 }
