@@ -69,10 +69,16 @@ impl Site<'_> {
     }
 }
 
-/// An instruction with watches is about to run.
+/// An instruction with watches is about to run. False: this place need not be watched any more.
 #[inline]
-pub fn at_instruction(site: &Site) {
-    for watch in site.entry.watches(site.offset) {
+pub fn at_instruction(site: &Site) -> bool {
+    let watches = site.entry.watches(site.offset);
+    if let [Watch { operation: Operation::IterNext { iterator }, depth, .. }] = watches
+        && containers::counts_numbers(site, site.at(*iterator, *depth))
+    {
+        return site.entry.plan.enter == Some(site.offset);
+    }
+    for watch in watches {
         touch_watch(site, watch);
     }
     if site.entry.plan.enter == Some(site.offset) {
@@ -82,6 +88,7 @@ pub fn at_instruction(site: &Site) {
         state::with(|state, _| state.recent.flush_thread());
         ring::push(slot);
     }
+    true
 }
 
 #[inline]

@@ -163,7 +163,7 @@ pub fn learn(fixed: &Fixed, code: Obj, globals: Obj) -> Option<&'static Entry> {
         (field(code, layout.code_names), field(code, layout.code_consts), field::<u32>(code, layout.code_flags))
     };
     let owners = if layout.minor < 13 { owners(&copy, version) } else { Vec::new() };
-    let walks_and_changes = plan.watches.iter().any(|watch| matches!(watch.operation, Operation::IterNext { .. }));
+    let walks_and_changes = walks_and_changes(&plan);
     let role = sync::role(&module, &copy.qualname);
     let tolerance =
         (0..copy.locals.len()).filter(|&slot| matches!(copy.locals[slot].as_str(), "exist_ok" | "missing_ok")).collect();
@@ -201,6 +201,20 @@ pub fn learn(fixed: &Fixed, code: Obj, globals: Obj) -> Option<&'static Entry> {
         Some(entry)
     })
     .flatten()
+}
+
+/// Does some loop change, by the name under which it walks it, what it walks?
+fn walks_and_changes(plan: &Plan) -> bool {
+    let changes = |watch: &Watch| {
+        matches!(
+            watch.operation,
+            Operation::ItemDelete { .. } | Operation::ItemWrite { .. } | Operation::MethodCall { .. } | Operation::InPlace { .. }
+        )
+    };
+    let container = |path: &str| path.split('[').next().unwrap_or(path).to_owned();
+    let walked = plan.watches.iter().filter(|watch| matches!(watch.operation, Operation::IterNext { .. }));
+    let walked: Vec<String> = walked.map(|watch| container(&watch.path)).collect();
+    !walked.is_empty() && plan.watches.iter().any(|watch| changes(watch) && walked.contains(&container(&watch.path)))
 }
 
 fn module_name(globals: Obj) -> String {

@@ -173,6 +173,11 @@ fn is_builtin(site: &Site, callable: Obj, name: &str) -> bool {
     kind == object!(PyType_Type) && crate::names::type_name(layout, callable) == name
 }
 
+/// A loop over `range(…)`: there is nothing that could change.
+pub fn counts_numbers(site: &Site, iterator: Obj) -> bool {
+    !iterator.is_null() && names::type_name(&site.fixed.layout, site.fixed.layout.type_of(iterator)) == "range_iterator"
+}
+
 /// A loop starts to walk something that may be a live container.
 pub fn iteration(_site: &Site, _iterable: Obj) {
     // The iterator that the loop makes of it tells more: see `next`.

@@ -247,8 +247,9 @@ unsafe extern "C" fn on_instruction(_self: Obj, args: *const Obj, count: isize) 
     if entry.watches(offset).is_empty() && entry.plan.enter != Some(offset) {
         return disable();
     }
-    if let Some(frame) = frame_of(fixed, code) {
-        thread::outermost(|| access::at_instruction(&Site { fixed, entry, frame, offset }));
+    let Some(frame) = frame_of(fixed, code) else { return none() };
+    match thread::outermost(|| access::at_instruction(&Site { fixed, entry, frame, offset })) {
+        Some(false) => disable(),
+        _ => none(),
     }
-    none()
 }
