@@ -3,6 +3,8 @@
 use crate::code::Code;
 use crate::version::Version;
 
+mod assemble;
+
 /// Everything that static analysis has to say about one code object. Deterministic: the agent and the tool, given the
 /// same code and version, make the same plan.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -226,9 +228,9 @@ pub struct Span {
 /// Makes the plan for `code`.
 ///
 /// # Errors
-/// Bytecode that cannot be decoded (unknown opcode, jump out of range, inconsistent stack depth).
-pub fn plan(_code: &Code, _version: Version) -> Result<Plan, PlanError> {
-    Ok(Plan::default())
+/// Bytecode that cannot be decoded (unknown opcode, jump out of range, inconsistent stack depth), or too much of it.
+pub fn plan(code: &Code, version: Version) -> Result<Plan, PlanError> {
+    assemble::plan(code, version)
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]

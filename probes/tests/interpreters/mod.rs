@@ -48,7 +48,7 @@ fn find() -> Vec<Interpreter> {
     found
 }
 
-fn ask_version(path: &Path) -> Option<Version> {
+pub fn ask_version(path: &Path) -> Option<Version> {
     let script = "import sys, sysconfig; print(sys.implementation.name, *sys.version_info[:2], sysconfig.get_config_var('Py_GIL_DISABLED') or 0)";
     let output = Command::new(path).args(["-I", "-c", script]).output().ok()?;
     let said = String::from_utf8(output.stdout).ok()?;

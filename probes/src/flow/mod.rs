@@ -7,12 +7,19 @@
 
 use crate::block::{self, Block};
 use crate::code::Code;
+use crate::control::Side;
 use crate::effect::{self, effect, ends};
 use crate::exception_table::{self, Handler};
 use crate::instruction::{Instruction, Instructions, NOWHERE};
 use crate::opcode::Op;
 use crate::plan::PlanError;
 use crate::version::Version;
+
+mod join;
+mod stack;
+mod step;
+
+use join::Work;
 
 /// A value, by number.
 pub type Value = u32;
@@ -69,6 +76,11 @@ pub struct Flow {
     /// By block: the state at its entry, empty where nothing reaches it. Locals first, then the stack.
     entries: Vec<Vec<Value>>,
     entry_setups: Vec<u32>,
+    /// Phis by block, and the locals that values are stored to, by value.
+    phi_order: Vec<u32>,
+    stored: Vec<(Value, u32)>,
+    predecessors: Vec<u32>,
+    predecessors_at: Vec<u32>,
     setups: Vec<Setup>,
     uses: Vec<Value>,
     uses_at: Vec<u32>,
@@ -116,6 +128,10 @@ impl Flow {
             covered,
             phis: Vec::new(),
             slots,
+            phi_order: Vec::new(),
+            stored: Vec::new(),
+            predecessors: Vec::new(),
+            predecessors_at: Vec::new(),
             setups: Vec::new(),
             uses: Vec::new(),
             uses_at: Vec::new(),
@@ -124,6 +140,11 @@ impl Flow {
         };
         flow.number()?;
         flow.run()?;
+        flow.phi_order = (0..flow.phis.len() as u32).collect();
+        flow.phi_order.sort_by_key(|phi| flow.phis.get(*phi as usize).map(|phi| phi.block));
+        flow.link();
+        flow.stored.sort_unstable();
+        flow.stored.dedup_by_key(|(value, _)| *value);
         Ok(flow)
     }
 
@@ -175,6 +196,98 @@ impl Flow {
     pub fn maker(&self, value: Value) -> Option<(usize, Instruction)> {
         let Definition::Output { instruction, .. } = self.definition(value) else { return None };
         self.list().get(instruction as usize).map(|found| (instruction as usize, *found))
+    }
+
+    #[must_use]
+    pub fn slot_value(slot: u32) -> Value {
+        FIRST_SLOT + slot
+    }
+
+    #[must_use]
+    pub fn phi_value(&self, phi: usize) -> Value {
+        self.first_phi() + phi as Value
+    }
+
+    /// The phis at the start of the block that begins with `instruction`, if one does.
+    #[must_use]
+    pub fn phis_before(&self, instruction: usize) -> Option<impl Iterator<Item = usize> + use<'_>> {
+        let block = *self.block_of.get(instruction)?;
+        let begins = self.blocks.get(block as usize).is_some_and(|block| block.first as usize == instruction);
+        let block_of = |phi: &u32| self.phis.get(*phi as usize).map_or(NOWHERE, |phi| phi.block);
+        let from = self.phi_order.partition_point(|phi| block_of(phi) < block);
+        let here = self.phi_order.get(from..).unwrap_or(&[]);
+        begins.then(|| here.iter().take_while(move |phi| block_of(phi) == block).map(|phi| *phi as usize))
+    }
+
+    /// The blocks that control comes from, exceptions aside.
+    #[must_use]
+    pub fn predecessors(&self, block: u32) -> &[u32] {
+        let from = self.predecessors_at.get(block as usize).copied().unwrap_or(0) as usize;
+        let to = self.predecessors_at.get(block as usize + 1).copied().unwrap_or(0) as usize;
+        self.predecessors.get(from..to).unwrap_or(&[])
+    }
+
+    /// The branch that ends `block`, if one does.
+    #[must_use]
+    pub fn branch_of(&self, block: u32) -> Option<Side> {
+        let last = self.blocks.get(block as usize)?.end.checked_sub(1)?;
+        let branches = self.list().get(last as usize).is_some_and(|last| effect::branches(last.op));
+        branches.then_some(Side { block, jump: false })
+    }
+
+    /// The value that the branch at the end of `block` tests: a condition, or the iterator that may be exhausted. Not
+    /// the tests that `except` and `with` make of an exception.
+    #[must_use]
+    pub fn condition(&self, block: u32) -> Option<Value> {
+        let last = self.blocks.get(block as usize)?.end.checked_sub(1)? as usize;
+        let instruction = self.list().get(last)?;
+        match instruction.op {
+            Op::JumpIfNotExcMatch => None,
+            Op::ForIter => self.uses(last).first().copied(),
+            op if effect::branches(op) => {
+                let value = self.operand(last, 1);
+                let of_exception = |(_, maker): (usize, Instruction)| {
+                    matches!(maker.op, Op::CheckExcMatch | Op::CheckEgMatch | Op::WithExceptStart)
+                        || (maker.op == Op::CompareOp && self.minor == 8 && maker.arg == 10)
+                };
+                (!self.maker(value).is_some_and(of_exception)).then_some(value)
+            }
+            _ => None,
+        }
+    }
+
+    /// Is it the way into the body of a `for` loop, which says no more than that there is another element?
+    #[must_use]
+    pub fn enters_loop(&self, side: Side) -> bool {
+        let last = self.blocks.get(side.block as usize).and_then(|block| block.end.checked_sub(1));
+        !side.jump && last.and_then(|last| self.list().get(last as usize)).is_some_and(|last| last.op == Op::ForIter)
+    }
+
+    fn link(&mut self) {
+        let mut edges: Vec<(u32, u32)> = Vec::new();
+        for (index, block) in self.blocks.iter().enumerate() {
+            if self.reached(block.first as usize) {
+                edges.extend(block.successors().map(|next| (next as u32, index as u32)));
+            }
+        }
+        edges.sort_unstable();
+        edges.dedup();
+        self.predecessors_at = vec![0; self.blocks.len() + 1];
+        let mut at = 0;
+        for (block, from) in self.predecessors_at.iter_mut().enumerate() {
+            while edges.get(at).is_some_and(|(target, _)| (*target as usize) < block) {
+                at += 1;
+            }
+            *from = at as u32;
+        }
+        self.predecessors = edges.into_iter().map(|(_, from)| from).collect();
+    }
+
+    /// The local that a value is stored to, if it is.
+    #[must_use]
+    pub fn stored(&self, value: Value) -> Option<u32> {
+        let at = self.stored.binary_search_by_key(&value, |(value, _)| *value).ok()?;
+        self.stored.get(at).map(|(_, slot)| *slot)
     }
 
     /// How many values there are: all numbers below this.
@@ -356,6 +469,17 @@ impl Flow {
                 *covered = handler;
             }
         }
+        let slot = match instruction.op {
+            Op::StoreFast => Some(instruction.arg),
+            Op::StoreFastLoadFast | Op::StoreFastStoreFast => Some(instruction.arg >> 4),
+            _ => None,
+        };
+        if let (Some(slot), Some(top)) = (slot, state.values.last()) {
+            self.stored.push((*top, slot));
+        }
+        if let (Op::StoreFastStoreFast, [.., second, _]) = (instruction.op, state.values.as_slice()) {
+            self.stored.push((*second, instruction.arg & 15));
+        }
         let from = self.uses_at.get(index).copied().unwrap_or(0) as usize;
         let to = self.uses_at.get(index + 1).copied().unwrap_or(0) as usize;
         let Some(uses) = self.uses.get_mut(from..to) else { return };
@@ -427,296 +551,11 @@ impl Flow {
         state.setups = known as u32;
         Ok(())
     }
-
-    /// Changes `state` as the instruction does when control falls through. Says whether it can.
-    fn step(&self, index: usize, state: &mut State) -> Result<bool, ()> {
-        let Some(&Instruction { op, arg, .. }) = self.list().get(index) else { return Err(()) };
-        let mut stack = Stack { slots: self.slots as usize, values: &mut state.values };
-        match op {
-            Op::LoadFast | Op::LoadFastCheck | Op::LoadFastBorrow => stack.load(arg)?,
-            Op::LoadFastLoadFast | Op::LoadFastBorrowLoadFastBorrow => {
-                stack.load(arg >> 4)?;
-                stack.load(arg & 15)?;
-            }
-            Op::LoadFastAndClear => {
-                stack.load(arg)?;
-                *stack.local(arg)? = NULL;
-            }
-            Op::StoreFast => stack.store(arg)?,
-            Op::StoreFastLoadFast => {
-                stack.store(arg >> 4)?;
-                stack.load(arg & 15)?;
-            }
-            Op::StoreFastStoreFast => {
-                stack.store(arg >> 4)?;
-                stack.store(arg & 15)?;
-            }
-            Op::DeleteFast => *stack.local(arg)? = NULL,
-            Op::MakeCell => *stack.local(arg)? = UNKNOWN,
-            Op::PushNull => stack.push(NULL),
-            Op::Copy => stack.copy(arg)?,
-            Op::Swap => stack.swap(arg)?,
-            Op::DupTop => stack.copy(1)?,
-            Op::DupTopTwo => {
-                stack.copy(2)?;
-                stack.copy(2)?;
-            }
-            Op::RotTwo => stack.sink(2)?,
-            Op::RotThree => stack.sink(3)?,
-            Op::RotFour => stack.sink(4)?,
-            Op::RotN => stack.sink(arg)?,
-            Op::LoadGlobal if self.minor >= 11 && arg & 1 == 1 => {
-                let value = self.output(index, 0);
-                let (lower, upper) = if self.minor >= 13 { (value, NULL) } else { (NULL, value) };
-                stack.push(lower);
-                stack.push(upper);
-            }
-            Op::GetIter if self.minor >= 15 => {
-                stack.pop(1)?;
-                stack.push(self.output(index, 0));
-                stack.push(NULL);
-            }
-            Op::PopBlock => {
-                state.setups = self.setups.get(state.setups as usize).map_or(NOWHERE, |setup| setup.below);
-            }
-            Op::EndFinally | Op::PopFinally | Op::WithCleanupStart | Op::WithCleanupFinish => {
-                return self.step_finally(index, op, arg, &mut stack);
-            }
-            _ => {
-                if let Some(items) = growth(op) {
-                    stack.pop(items)?;
-                    *stack.peek(arg)? = self.output(index, 0);
-                    return Ok(true);
-                }
-                let effect = effect(op, arg, self.minor);
-                if (stack.depth() as u32) < effect.uses {
-                    return Err(());
-                }
-                stack.pop(effect.pops)?;
-                (0..effect.pushes).for_each(|output| stack.push(self.output(index, output)));
-            }
-        }
-        Ok(true)
-    }
-
-    /// 3.8's finally blocks, entered with a token (one value) or with an exception (six unknown ones).
-    fn step_finally(&self, index: usize, op: Op, arg: u32, stack: &mut Stack<'_>) -> Result<bool, ()> {
-        let seen = match op {
-            Op::PopFinally => 1 + arg.min(1),
-            Op::WithCleanupFinish => 3,
-            _ => 1,
-        };
-        let exception = *stack.peek(seen)? == UNKNOWN;
-        let output = |index_of| self.output(index, index_of);
-        match (op, exception) {
-            (Op::EndFinally, false) => {
-                // A return address: control goes on behind the CALL_FINALLY, which `run_block` treats as falling through.
-                let called = self.maker(*stack.peek(1)?).is_some_and(|(_, maker)| maker.op == Op::CallFinally);
-                stack.pop(1)?;
-                return Ok(!called);
-            }
-            (Op::EndFinally, true) => {
-                stack.pop(6)?;
-                return Ok(false);
-            }
-            (Op::PopFinally, _) => {
-                let kept = *stack.peek(1)?;
-                stack.pop(arg.min(1) + if exception { 6 } else { 1 })?;
-                (0..arg.min(1)).for_each(|_| stack.push(kept));
-            }
-            (Op::WithCleanupStart, false) => {
-                let token = *stack.peek(1)?;
-                stack.pop(2)?;
-                stack.push(token);
-                stack.push(output(1));
-                stack.push(output(2));
-            }
-            (Op::WithCleanupStart, true) => {
-                stack.push(output(1));
-                stack.push(output(2));
-            }
-            (Op::WithCleanupFinish, false) => stack.pop(2)?,
-            _ => {
-                stack.pop(9)?;
-                stack.push(NULL);
-            }
-        }
-        Ok(true)
-    }
-}
-
-/// Blocks whose entry state changed since they were run.
-struct Work {
-    reached: Vec<bool>,
-    dirty: Vec<bool>,
-    at: usize,
-    pending: usize,
-    state_size: usize,
-    settled: bool,
-    scratch: Vec<Value>,
-}
-
-impl Work {
-    fn new(blocks: usize) -> Work {
-        Work {
-            reached: vec![false; blocks],
-            dirty: vec![false; blocks],
-            at: 0,
-            pending: 0,
-            state_size: 0,
-            settled: false,
-            scratch: Vec::new(),
-        }
-    }
-
-    /// The next block to run, in the order of the code, around and around.
-    fn next(&mut self) -> Option<usize> {
-        while self.pending > 0 {
-            if self.at >= self.dirty.len() {
-                self.at = 0;
-            }
-            let at = self.at;
-            self.at += 1;
-            if let Some(dirty) = self.dirty.get_mut(at).filter(|dirty| **dirty) {
-                *dirty = false;
-                self.pending -= 1;
-                return Some(at);
-            }
-        }
-        None
-    }
-
-    fn mark(&mut self, block: usize) {
-        if let Some(dirty) = self.dirty.get_mut(block).filter(|dirty| !**dirty) {
-            *dirty = true;
-            self.pending += 1;
-        }
-    }
-
-    /// Joins a state into a block's entry state. Once all is settled, collects the phis' operands instead.
-    fn join(&mut self, flow: &mut Flow, block: usize, values: &[Value], setups: u32) -> Result<(), PlanError> {
-        let first_phi = flow.first_phi();
-        let offset =
-            flow.blocks.get(block).and_then(|block| flow.list().get(block.first as usize)).map_or(0, |first| first.offset);
-        let (Some(reached), Some(entry)) = (self.reached.get_mut(block), flow.entries.get_mut(block)) else { return Ok(()) };
-        if !*reached {
-            *reached = true;
-            self.state_size += values.len();
-            if self.state_size > MOST_STATE {
-                return Err(PlanError::TooLarge);
-            }
-            entry.extend_from_slice(values);
-            if let Some(entry_setups) = flow.entry_setups.get_mut(block) {
-                *entry_setups = setups;
-            }
-            self.mark(block);
-            return Ok(());
-        }
-        if entry.len() != values.len() {
-            return if flow.minor == 8 { Ok(()) } else { Err(PlanError::Malformed { offset }) };
-        }
-        let mut changed = false;
-        for (place, (known, new)) in entry.iter_mut().zip(values).enumerate() {
-            if known == new && !self.settled {
-                continue;
-            }
-            let phi = known.checked_sub(first_phi).map(|phi| phi as usize);
-            let own = phi
-                .and_then(|phi| flow.phis.get_mut(phi))
-                .filter(|phi| phi.block as usize == block && phi.place as usize == place);
-            match own {
-                Some(phi) if self.settled => {
-                    if new != known && !phi.operands.contains(new) && phi.operands.len() < 64 {
-                        phi.operands.push(*new);
-                    }
-                }
-                Some(_) => {}
-                None if self.settled => {}
-                None => {
-                    if flow.phis.len() + first_phi as usize > MOST_VALUES {
-                        return Err(PlanError::TooLarge);
-                    }
-                    flow.phis.push(Phi { block: block as u32, place: place as u32, operands: Vec::new() });
-                    *known = first_phi + flow.phis.len() as Value - 1;
-                    changed = true;
-                }
-            }
-        }
-        if changed {
-            self.mark(block);
-        }
-        Ok(())
-    }
 }
 
 impl State {
     fn clone_if(&self, condition: bool) -> Option<State> {
         condition.then(|| self.clone())
-    }
-}
-
-/// The state while an instruction works on it.
-struct Stack<'a> {
-    slots: usize,
-    values: &'a mut Vec<Value>,
-}
-
-impl Stack<'_> {
-    fn depth(&self) -> usize {
-        self.values.len() - self.slots
-    }
-
-    fn push(&mut self, value: Value) {
-        self.values.push(value);
-    }
-
-    fn pop(&mut self, count: u32) -> Result<(), ()> {
-        let left = self.depth().checked_sub(count as usize).ok_or(())?;
-        self.values.truncate(self.slots + left);
-        Ok(())
-    }
-
-    /// The value that lies `from_top` deep: 1 is the top.
-    fn peek(&mut self, from_top: u32) -> Result<&mut Value, ()> {
-        let at = self.depth().checked_sub(from_top as usize).filter(|_| from_top > 0).ok_or(())?;
-        self.values.get_mut(self.slots + at).ok_or(())
-    }
-
-    fn local(&mut self, slot: u32) -> Result<&mut Value, ()> {
-        self.values.get_mut(..self.slots).and_then(|locals| locals.get_mut(slot as usize)).ok_or(())
-    }
-
-    fn load(&mut self, slot: u32) -> Result<(), ()> {
-        let value = *self.local(slot)?;
-        self.push(value);
-        Ok(())
-    }
-
-    fn store(&mut self, slot: u32) -> Result<(), ()> {
-        let value = *self.peek(1)?;
-        self.pop(1)?;
-        *self.local(slot)? = value;
-        Ok(())
-    }
-
-    fn copy(&mut self, from_top: u32) -> Result<(), ()> {
-        let value = *self.peek(from_top)?;
-        self.push(value);
-        Ok(())
-    }
-
-    fn swap(&mut self, from_top: u32) -> Result<(), ()> {
-        let deep = *self.peek(from_top)?;
-        let top = std::mem::replace(self.peek(1)?, deep);
-        *self.peek(from_top)? = top;
-        Ok(())
-    }
-
-    /// Moves the top value down to be the `places`-th from the top.
-    fn sink(&mut self, places: u32) -> Result<(), ()> {
-        let at = self.depth().checked_sub(places as usize).filter(|_| places > 0).ok_or(())?;
-        self.values.get_mut(self.slots + at..).ok_or(())?.rotate_right(1);
-        Ok(())
     }
 }
 

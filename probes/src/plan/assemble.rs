@@ -1,0 +1,143 @@
+//! Puts a plan together: accesses, windows and spans of one code object. What each of them is, is found elsewhere.
+
+use super::{Operation, Plan, PlanError, Watch};
+use crate::access::{self, Access};
+use crate::call::{Call, calls};
+use crate::code::Code;
+use crate::control::Control;
+use crate::depend::Dependence;
+use crate::destination::Destinations;
+use crate::escape;
+use crate::flow::Flow;
+use crate::ident::{Idents, Thing, name_text};
+use crate::instruction::NOWHERE;
+use crate::opcode::Op;
+use crate::path::Paths;
+use crate::span;
+use crate::version::Version;
+use crate::window::{self, Facts};
+
+/// `CO_OPTIMIZED`: a function, whose locals have slots. Modules and class bodies have none.
+const OPTIMIZED: u32 = 1;
+
+pub(super) fn plan(code: &Code, version: Version) -> Result<Plan, PlanError> {
+    let flow = Flow::new(code, version)?;
+    let mut idents = Idents::new(code, &flow);
+    let module = code.flags & OPTIMIZED == 0 && code.name == "<module>";
+    let accesses = access::find(&access::Source { code, flow: &flow, module }, &mut idents);
+    let control = Control::new(&flow.blocks, &roots(&flow));
+    let kept = escape::kept(code, &flow, &idents);
+    let is_kept = |access: &Access| access.container.is_some_and(|container| kept.get(container as usize) == Some(&true));
+    let own: Vec<bool> = accesses.iter().map(is_kept).collect();
+    let facts = Facts { code, version, flow: &flow, control: &control, idents: &idents, accesses: &accesses, own: &own };
+    let mut dependence = Dependence::new(code, &flow, &control, &idents, &accesses);
+    let (windows, taken) = window::find(&facts, &mut dependence);
+    let spans = span::find(&facts, &mut dependence);
+    let watches = watches(&facts, &taken);
+    let enter = windows.iter().any(|window| !window.dominated).then(|| first_offset(&flow));
+    Ok(Plan { watches, windows, spans, enter, paths: paths(&facts) })
+}
+
+/// Where control enters: the first block, and those of handlers.
+fn roots(flow: &Flow) -> Vec<u32> {
+    let handlers = flow.handlers.iter().filter_map(|handler| flow.block_of.get(handler.target as usize).copied());
+    let mut roots: Vec<u32> = handlers.collect();
+    roots.sort_unstable();
+    roots.dedup();
+    roots.retain(|root| *root != 0);
+    roots.insert(0, 0);
+    roots
+}
+
+fn watches(facts: &Facts<'_>, taken: &[bool]) -> Vec<Watch> {
+    let Facts { code, flow, idents, .. } = *facts;
+    let destinations = Destinations::new(code, flow);
+    let paths = Paths { code, flow, idents };
+    let mut watches = Vec::new();
+    for (index, access) in facts.accesses.iter().enumerate() {
+        let instruction = access.instruction as usize;
+        let flows = match access.operation {
+            Operation::Truth { .. } => super::Flows { into_branch: true, ..super::Flows::default() },
+            _ => destinations.of(flow.output(instruction, 0)),
+        };
+        let flows = if access.reads() && makes_value(&access.operation) { flows } else { super::Flows::default() };
+        let wanted = taken.get(index) == Some(&true) || worth(facts, access, flows);
+        if facts.own.get(index) == Some(&true) || !wanted {
+            continue;
+        }
+        let Some(found) = flow.list().get(instruction) else { continue };
+        watches.push(Watch {
+            offset: found.offset,
+            depth: flow.depth.get(instruction).copied().unwrap_or(0),
+            operation: access.operation.clone(),
+            flows,
+            path: paths.ident(access.named),
+        });
+    }
+    watches
+}
+
+fn makes_value(operation: &Operation) -> bool {
+    !matches!(operation, Operation::IterBegin { .. } | Operation::IterNext { .. })
+}
+
+/// Is the access worth watching though it is in no window?
+fn worth(facts: &Facts<'_>, access: &Access, flows: super::Flows) -> bool {
+    let goes = flows.into_branch || flows.into_return || flows.into_argument;
+    match &access.operation {
+        Operation::IterBegin { .. } | Operation::IterNext { .. } => true,
+        // Anything may be tested for truth; what others can reach by a name is likelier to be a shared container.
+        Operation::Truth { .. } => matches!(
+            facts.idents.thing(access.subject),
+            Some(Thing::Global(_) | Thing::Cell(_) | Thing::Attribute(..) | Thing::Item(..))
+        ),
+        Operation::FunctionCall { function, .. } => {
+            access.writes() || goes || !matches!(*function, "len" | "bool" | "getattr" | "hasattr")
+        }
+        _ => access.writes() || goes,
+    }
+}
+
+/// The instruction behind the first RESUME: the first that is executed for the function itself.
+fn first_offset(flow: &Flow) -> u32 {
+    let list = flow.list();
+    let resume = list.iter().position(|instruction| instruction.op == Op::Resume);
+    let first = resume.map_or(0, |resume| resume + 1);
+    list.get(first).map_or(0, |instruction| instruction.offset)
+}
+
+/// Names for what is entered by `with` and for receivers of methods that locks have.
+fn paths(facts: &Facts<'_>) -> Vec<(u32, String)> {
+    let Facts { code, flow, idents, .. } = *facts;
+    let paths = Paths { code, flow, idents };
+    let mut found = Vec::new();
+    for (index, instruction) in flow.list().iter().enumerate() {
+        if !flow.reached(index) {
+            continue;
+        }
+        let value = match instruction.op {
+            Op::BeforeWith | Op::BeforeAsyncWith | Op::SetupWith | Op::LoadSpecial => Some(flow.operand(index, 1)),
+            op if calls(op) => locked(facts, index),
+            _ => None,
+        };
+        found.extend(value.map(|value| (instruction.offset, paths.value(value))));
+    }
+    found
+}
+
+/// The object that a call may lock, wait for or release.
+fn locked(facts: &Facts<'_>, index: usize) -> Option<u32> {
+    let call = Call::at(facts.flow, facts.code, index)?;
+    if let Some((at, maker)) = facts.flow.maker(call.callee)
+        && maker.op == Op::LoadSpecial
+    {
+        return Some(facts.flow.operand(at, 1));
+    }
+    let Some(Thing::Attribute(base, name)) = facts.idents.thing(facts.idents.of(call.callee)) else { return None };
+    let name = name_text(facts.code, name)?;
+    let locks = name.contains("acquire")
+        || name.contains("release")
+        || matches!(name, "__enter__" | "__exit__" | "__aenter__" | "__aexit__" | "wait" | "wait_for" | "notify" | "notify_all");
+    let receiver = call.receiver.map(|(receiver, _)| receiver).or_else(|| facts.idents.example(base));
+    receiver.filter(|value| locks && *value != NOWHERE)
+}
