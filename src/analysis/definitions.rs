@@ -8,8 +8,8 @@ use racetrace_probes::plan::{Operation, Plan, Span, Window, plan};
 use racetrace_probes::version::Version;
 use rustc_hash::FxHashMap;
 
+use super::Origin;
 use super::naming;
-use super::options::Origin;
 use crate::event::{CodeId, CodeInfo, KeyId, StackId, TextId};
 use crate::finding::{Frame, Place};
 
@@ -113,7 +113,7 @@ impl Definitions {
         self.injected.insert(code, plan);
     }
 
-    pub fn define_code(&mut self, info: &CodeInfo, origin: Origin) {
+    pub fn define_code(&mut self, info: &CodeInfo) {
         let id = CodeId(info.id);
         let made = match self.injected.remove(&id) {
             Some(plan) => plan,
@@ -122,7 +122,7 @@ impl Definitions {
                 Plan::default()
             }),
         };
-        self.codes.insert(id, CodeEntry { info: info.clone(), origin, plan: made, self_type: None });
+        self.codes.insert(id, CodeEntry { info: info.clone(), origin: info.origin, plan: made, self_type: None });
     }
 
     pub fn define_stack(&mut self, id: StackId, parent: StackId, code: CodeId, offset: u32) {
@@ -228,7 +228,7 @@ impl Definitions {
     /// The innermost site that is not in the standard library.
     pub fn outside_stdlib(&self, stack: StackId) -> Option<SiteId> {
         let mut sites = self.walk(stack).map(|(_, entry)| entry.site);
-        sites.find(|site| self.site(*site).is_some_and(|site| site.origin != Origin::Stdlib))
+        sites.find(|site| self.site(*site).is_some_and(|site| site.origin != Origin::Standard))
     }
 
     fn site_at(&mut self, code: CodeId, offset: u32) -> SiteId {

@@ -23,6 +23,8 @@ pub mod describe;
 pub mod findings;
 pub mod iteration;
 pub mod lines;
+#[cfg(test)]
+mod litmus;
 pub mod lock;
 pub mod lock_graph;
 pub mod lock_order;

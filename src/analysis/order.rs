@@ -370,7 +370,7 @@ impl World {
     }
 
     fn is_outside_stdlib(&self, process: ProcessId, stack: StackId) -> bool {
-        self.site(process, stack).is_some_and(|site| site.origin != super::options::Origin::Stdlib)
+        self.site(process, stack).is_some_and(|site| site.origin != super::Origin::Standard)
     }
 
     fn release(&mut self, strand: StrandId, lock: LockId) {

@@ -253,7 +253,6 @@ impl World {
 
     /// Definitions and notes that belong to no strand. False: it is something else.
     fn define(&mut self, record: &Record) -> bool {
-        let origin = self.options.origin;
         let Some(process) = self.process_mut(record.process) else { return true };
         let definitions = &mut process.definitions;
         match &record.event {
@@ -262,7 +261,7 @@ impl World {
                 process.info = info.clone();
             }
             Event::Text { id, text } => definitions.define_text(*id, text),
-            Event::Code(info) => definitions.define_code(info, origin(&info.code)),
+            Event::Code(info) => definitions.define_code(info),
             Event::Stack { id, parent, code, offset } => definitions.define_stack(*id, *parent, *code, *offset),
             Event::Key { id, label } => definitions.define_key(*id, *label),
             Event::Object { id, shape, type_name, label } => {

@@ -3,9 +3,9 @@
 use super::activation::{Closed, Which};
 use super::help;
 use super::shadow::Past;
+use crate::analysis::Origin;
 use crate::analysis::definitions::{Definitions, SiteId};
 use crate::analysis::naming;
-use crate::analysis::options::Origin;
 use crate::analysis::world::World;
 use crate::event::{Action, KeyId, ObjectId, ProcessId, Value};
 use crate::finding::{self, AccessReport, Basis, Evidence, Finding, Kind, Moment, Severity, Subject};

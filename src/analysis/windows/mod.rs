@@ -14,6 +14,8 @@ mod explain;
 mod help;
 mod judge;
 mod shadow;
+#[cfg(test)]
+mod tests;
 mod unordered;
 
 use rustc_hash::FxHashMap;

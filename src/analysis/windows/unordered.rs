@@ -2,6 +2,7 @@
 //! only a note, one for each subject. Windows are judged elsewhere, and silence the note on their subject.
 
 use rustc_hash::FxHashMap;
+use std::collections::hash_map::Entry;
 
 use super::Now;
 use super::explain::{self, Pair};
@@ -57,12 +58,12 @@ impl Notes {
             return;
         }
         if explain::outside_user_code(now.world, now.process, earlier, later) {
-            return findings.hide(name, "library code");
+            return;
         }
         let finding = pair.finding();
         let subject = crate::analysis::naming::without_key(&finding.subject.name, &finding.subject.kind);
-        if !self.by_subject.contains_key(&subject) {
-            self.by_subject.insert(subject, finding.fingerprint.clone());
+        if let Entry::Vacant(place) = self.by_subject.entry(subject) {
+            place.insert(finding.fingerprint.clone());
             findings.add_named(name, finding);
         }
     }
@@ -85,8 +86,8 @@ impl Notes {
 /// Queues are made for it; a container as a whole is only meant where one call changes it.
 fn counts(now: &Now<'_>) -> bool {
     let shape = now.world.shape(now.process, now.access.object);
-    !matches!(shape, Some(Shape::Queue | Shape::Lock | Shape::File))
-        && !(now.access.key == KeyId::WHOLE && now.access.action == Action::Read && shape != Some(Shape::Cell))
+    let looks_at_whole = now.access.key == KeyId::WHOLE && now.access.action == Action::Read && shape != Some(Shape::Cell);
+    !looks_at_whole && !matches!(shape, Some(Shape::Queue | Shape::Lock | Shape::File))
 }
 
 fn unordered(now: &Now<'_>, shadow: &Shadow, earlier: &Past, later: &Past) -> bool {

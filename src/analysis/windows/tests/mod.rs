@@ -1,0 +1,9 @@
+//! Litmus tests of windows, named by their verdicts. Each builds its own records; none runs Python.
+
+mod containers;
+mod objects;
+mod order;
+mod spans;
+mod tasks;
+mod threads;
+mod wording;
