@@ -1,8 +1,9 @@
 //! What a process has defined: texts, code with its plan, stacks, and the sites in them. It resolves ids and offsets to
 //! what the other parts ask for; what an access means is not known here.
 
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
+use racetrace_probes::lines::Lines;
 use racetrace_probes::method::{self, Touch};
 use racetrace_probes::plan::{Operation, Plan, Span, Window, plan};
 use racetrace_probes::version::Version;
@@ -49,6 +50,7 @@ pub struct CodeEntry {
     pub plan: Plan,
     /// Type of the first argument's object, learnt from accesses to its attributes.
     pub self_type: Option<TextId>,
+    lines: OnceLock<Lines>,
 }
 
 #[derive(Debug, Clone, Copy)]
@@ -122,7 +124,10 @@ impl Definitions {
                 Plan::default()
             }),
         };
-        self.codes.insert(id, CodeEntry { info: info.clone(), origin: info.origin, plan: made, self_type: None });
+        self.codes.insert(
+            id,
+            CodeEntry { info: info.clone(), origin: info.origin, plan: made, self_type: None, lines: OnceLock::new() },
+        );
     }
 
     pub fn define_stack(&mut self, id: StackId, parent: StackId, code: CodeId, offset: u32) {
@@ -215,7 +220,11 @@ impl Definitions {
     /// Line and columns of an instruction.
     pub fn position(&self, code: CodeId, offset: u32) -> (u32, Option<(u32, u32)>) {
         let Some(entry) = self.codes.get(&code) else { return (0, None) };
-        super::lines::position(&entry.info.code, offset, self.version())
+        let lines = entry.lines.get_or_init(|| Lines::new(&entry.info.code, self.version()));
+        match lines.position(offset) {
+            Some(position) => (position.line, position.columns.filter(|_| position.line == position.end_line)),
+            None => (entry.info.code.first_line, None),
+        }
     }
 
     /// Where the innermost frame stands that is not in the standard library; else the innermost.

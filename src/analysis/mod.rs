@@ -8,7 +8,7 @@
 //! |---|---|
 //! | [`world`], [`order`] | the state, and how events change it |
 //! | [`clock`], [`strand`], [`lock`], [`process`] | its parts |
-//! | [`definitions`], [`lines`], [`naming`] | code, stacks, sites, names |
+//! | [`definitions`], [`naming`] | code, stacks, sites, names |
 //! | [`findings`] | what was found, once each |
 //! | [`windows`] | read-modify-write, check-then-act, plain unordered accesses |
 //! | [`deadlock`] ([`wait_graph`]), [`lock_order`] ([`lock_graph`], [`twins`]) | hazards of locks |
@@ -22,7 +22,6 @@ pub mod definitions;
 pub mod describe;
 pub mod findings;
 pub mod iteration;
-pub mod lines;
 #[cfg(test)]
 mod litmus;
 pub mod lock;
