@@ -112,7 +112,7 @@ pub fn acts_for(world: &World, process: ProcessId, stack: StackId) -> Option<Ori
         let site = definitions.site(entry.site)?;
         Some((site.origin, definitions.code(site.code)?))
     });
-    let outside = entries.find(|(origin, code)| *origin != Origin::Stdlib || !is_wrapper(&code.info.module));
+    let outside = entries.find(|(origin, code)| *origin != Origin::Standard || !is_wrapper(&code.info.module));
     outside.map(|(origin, _)| origin)
 }
 
@@ -131,7 +131,7 @@ pub fn is_internal(world: &World, lock: LockId) -> bool {
     let Some(created) = lock.created else { return false };
     let Some(site) = world.site(lock.process, created) else { return false };
     let Some(code) = world.definitions(lock.process).and_then(|definitions| definitions.code(site.code)) else { return false };
-    site.origin == Origin::Stdlib
+    site.origin == Origin::Standard
         && match code.info.module.as_str() {
             "threading" => !matches!(code.info.code.name.as_str(), "__init__"),
             "importlib._bootstrap" | "_frozen_importlib" => true,

@@ -54,7 +54,7 @@ impl Twins {
     /// A lock was made. Those made by one activation of one function, one after the other, belong together.
     pub fn made(&mut self, world: &World, strand: StrandId, lock: LockId, process: ProcessId, stack: StackId) {
         let Some(definitions) = world.definitions(process) else { return };
-        let users = |site: SiteId| definitions.site(site).is_some_and(|site| site.origin != Origin::Stdlib);
+        let users = |site: SiteId| definitions.site(site).is_some_and(|site| site.origin != Origin::Standard);
         let Some((_, entry)) = definitions.walk(stack).find(|(_, entry)| users(entry.site)) else { return };
         let Some(site) = definitions.site(entry.site) else { return };
         let goes_on = |maker: &&Maker| maker.code == site.code && maker.caller == entry.parent && maker.offset < site.offset;
