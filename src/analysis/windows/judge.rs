@@ -42,7 +42,6 @@ impl Case<'_> {
         let ordered = if inside { deterministic(self.world, window, access) } else { self.ordered(window, access, latest) };
         let apart = ordered
             || protected(window, access)
-            || never_alive_together(self.world, window, access)
             || self.handed_over(window, access, inside)
             || self.one_loop_without_turn(window, access);
         if apart {
@@ -183,11 +182,6 @@ fn deterministic(world: &World, window: &Closed, access: &Past) -> bool {
     let told = window.read.moment.chain == access.moment.chain
         || access.known.as_ref().is_some_and(|known| known.includes(window.read.moment));
     told && world.hard_before(access.moment, window.write.strand)
-}
-
-/// One had ended before the other was started, although nothing in the program says so.
-fn never_alive_together(world: &World, window: &Closed, access: &Past) -> bool {
-    !world.alive_together(window.write.strand, access.strand)
 }
 
 pub fn same_value(a: Value, b: Value) -> bool {

@@ -151,11 +151,15 @@ fn set_sentinel(call: &Call) -> Obj {
 }
 
 /// Is this lock a thread's sentinel? Its token then.
+/// (A thread takes its own sentinel when it begins: that is no join, but no lock of the program's either.)
 pub fn ended_by_lock(lock: Obj) -> Option<u64> {
     known(lock)
 }
 
 pub fn joined(fixed: &Fixed, token: u64) {
+    if token == TOKEN.with(Cell::get) {
+        return;
+    }
     thread::outermost(|| {
         tasks::strand(fixed, tasks::current_frame(&fixed.layout));
         let mut slot = ring::slot(Kind::ThreadJoin, thread::tid());
