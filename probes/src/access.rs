@@ -182,10 +182,18 @@ impl Finder<'_, '_> {
     /// One item of a container.
     fn keyed(&mut self, index: usize, container: Value, key: Value, touch: Touch, operation: Operation) {
         let container = self.underlying(container);
-        let (of, key) = (self.idents.of(container), self.idents.of(key));
         if self.is_literal(container) {
             return;
         }
+        if self.is_slice(key) {
+            let touch = match touch {
+                Touch::Read => Touch::Walk,
+                Touch::Update => Touch::Replace,
+                other => other,
+            };
+            return self.whole(index, container, touch, operation);
+        }
+        let (of, key) = (self.idents.of(container), self.idents.of(key));
         match self.idents.item_thing(self.source.code, of, key) {
             Some(thing @ Thing::Item(..)) => {
                 let named = self.idents.number(thing, container);
@@ -253,14 +261,29 @@ impl Finder<'_, '_> {
     fn call(&mut self, index: usize) {
         let Some(call) = Call::at(self.source.flow, self.source.code, index) else { return };
         match self.idents.thing(self.idents.of(call.callee)) {
-            Some(Thing::Global(name)) => self.function(index, &call, name),
+            Some(Thing::Global(_) | Thing::Common(_)) => self.function(index, &call),
             Some(Thing::Attribute(base, name)) => self.method(index, &call, base, name),
-            _ => {}
+            _ => self.generator(index, &call),
         }
     }
 
-    fn function(&mut self, index: usize, call: &Call, name: u32) {
-        let Some(name) = name_text(self.source.code, name) else { return };
+    /// From 3.15 on a generator expression is given the iterable itself and asks it for an iterator later.
+    fn generator(&mut self, index: usize, call: &Call) {
+        let flow = self.source.flow;
+        let made = |(_, maker): (usize, Instruction)| matches!(maker.op, Op::MakeFunction | Op::SetFunctionAttribute);
+        if let (15.., 1, Some(place), Some(iterable)) =
+            (flow.minor, call.arguments, call.argument_place(0), call.argument(flow, 0))
+            && flow.maker(call.callee).is_some_and(made)
+            && !self.is_literal(iterable)
+            && !self.is_own(iterable)
+        {
+            let container = self.underlying(iterable);
+            self.whole(index, container, Touch::Walk, Operation::IterBegin { iterable: Place::Stack(place) });
+        }
+    }
+
+    fn function(&mut self, index: usize, call: &Call) {
+        let Some(name) = called_name(self.source.code, self.idents, call) else { return };
         if let Some((name, touch)) = method::ATTRIBUTE_FUNCTIONS.iter().find(|(known, _)| *known == name) {
             let Some(thing) = self.idents.attribute_argument(self.source.code, self.source.flow, call) else { return };
             let subject = self.idents.number(thing, call.callee);
@@ -339,8 +362,8 @@ impl Finder<'_, '_> {
 
     /// Is the first argument `True` or `False` (so that `get(True)` is a queue's)?
     fn first_is_flag(&self, call: &Call) -> bool {
-        let first = call.argument(self.source.flow, 0).map(|first| self.idents.thing(self.idents.of(first)));
-        matches!(first, Some(Some(Thing::Const(index))) if matches!(self.source.code.consts.get(index as usize), Some(Const::Bool(_))))
+        let first = call.argument(self.source.flow, 0).and_then(|first| self.idents.constant(self.source.code, first));
+        matches!(first, Some(Const::Bool(_)))
     }
 
     /// The container that a view, or an iterator over it, is of.
@@ -370,10 +393,13 @@ impl Finder<'_, '_> {
     }
 
     fn is_literal(&self, value: Value) -> bool {
-        match self.idents.thing(self.idents.of(value)) {
-            Some(Thing::Const(_) | Thing::Small(_)) => true,
-            _ => self.source.flow.maker(value).is_some_and(|(_, maker)| maker.op == Op::BuildTuple),
-        }
+        self.idents.is_constant(value) || self.source.flow.maker(value).is_some_and(|(_, maker)| maker.op == Op::BuildTuple)
+    }
+
+    /// `a:b`, as an object; a constant of a kind that is not known may be one.
+    fn is_slice(&self, key: Value) -> bool {
+        self.idents.constant(self.source.code, key) == Some(&Const::Other)
+            || self.source.flow.maker(key).is_some_and(|(_, maker)| maker.op == Op::BuildSlice)
     }
 
     fn is_number(&self, value: Value) -> bool {
@@ -407,8 +433,7 @@ fn owners(operation: &Operation) -> u8 {
 pub fn is_number(code: &Code, idents: &Idents, value: Value) -> bool {
     match idents.thing(idents.of(value)) {
         Some(Thing::Small(_)) => true,
-        Some(Thing::Const(index)) => !matches!(code.consts.get(index as usize), None | Some(Const::Tuple(_))),
-        _ => false,
+        _ => idents.constant(code, value).is_some_and(|constant| !matches!(constant, Const::Tuple(_))),
     }
 }
 
@@ -417,6 +442,10 @@ pub fn is_number(code: &Code, idents: &Idents, value: Value) -> bool {
 pub fn called_name<'a>(code: &'a Code, idents: &Idents, call: &Call) -> Option<&'a str> {
     match idents.thing(idents.of(call.callee))? {
         Thing::Global(name) | Thing::Attribute(_, name) => name_text(code, name),
+        Thing::Common(index) => match ident::COMMON.get(index as usize)? {
+            ident::Common::Builtin(name) => Some(name),
+            ident::Common::Constant(_) => None,
+        },
         _ => None,
     }
 }

@@ -59,7 +59,7 @@ impl Call {
             return Some(call(lower, None, first, count));
         }
         if is_method(flow, operand(lower)) {
-            return Some(call(lower, Some((operand(upper), upper)), first, count));
+            return Some(call(lower, Some((receiver(flow, operand(upper)), upper)), first, count));
         }
         // The upper of the two is simply the first argument: decorators, comprehensions, `__exit__`.
         Some(call(lower, None, upper, count + 1))
@@ -98,6 +98,14 @@ fn is_method(flow: &Flow, value: Value) -> bool {
         Op::LoadMethod | Op::LoadSpecial => true,
         Op::LoadAttr | Op::LoadSuperAttr => effect(maker.op, maker.arg, flow.minor).pushes == 2,
         _ => false,
+    }
+}
+
+/// The object that a method was looked up on: its load gives it out again, beside the method.
+fn receiver(flow: &Flow, value: Value) -> Value {
+    match flow.definition(value) {
+        Definition::Output { instruction, index: 1 } => flow.operand(instruction as usize, 1),
+        _ => value,
     }
 }
 

@@ -5,7 +5,7 @@ use crate::access::{Access, makes_own};
 use crate::code::Code;
 use crate::control::Control;
 use crate::flow::{Definition, Flow, Value};
-use crate::ident::{Idents, Thing, is_known};
+use crate::ident::{Idents, is_known};
 use crate::instruction::NOWHERE;
 use crate::opcode::Op;
 use crate::plan::Operation;
@@ -131,9 +131,7 @@ impl<'a> Dependence<'a> {
     fn join(&self, phi: usize, work: &mut Vec<Value>) {
         let Some(phi) = self.flow.phis.get(phi) else { return };
         work.extend_from_slice(&phi.operands);
-        let constant =
-            |value: &Value| matches!(self.idents.thing(self.idents.of(*value)), Some(Thing::Const(_) | Thing::Small(_)));
-        if !phi.operands.iter().any(constant) {
+        if !phi.operands.iter().any(|operand| self.idents.is_constant(*operand)) {
             return;
         }
         let here = self.control.parents(phi.block);

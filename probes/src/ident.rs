@@ -24,6 +24,8 @@ pub enum Thing {
     /// Index into `co_consts`.
     Const(u32),
     Small(u32),
+    /// Index into [`COMMON`].
+    Common(u32),
     /// A global variable, by its [`Name`].
     Global(Name),
     /// A closure's cell, by frame slot.
@@ -34,6 +36,29 @@ pub enum Thing {
     Operation(u32, Ident, Ident),
     Called(Ident, Ident),
 }
+
+/// What LOAD_COMMON_CONSTANT loads.
+#[derive(Debug)]
+pub enum Common {
+    Builtin(&'static str),
+    Constant(Const),
+}
+
+/// By the instruction's argument; CPython only ever adds to them (`dis._common_constants`).
+pub static COMMON: [Common; 12] = [
+    Common::Builtin("AssertionError"),
+    Common::Builtin("NotImplementedError"),
+    Common::Builtin("tuple"),
+    Common::Builtin("all"),
+    Common::Builtin("any"),
+    Common::Builtin("list"),
+    Common::Builtin("set"),
+    Common::Constant(Const::None),
+    Common::Constant(Const::Text(String::new())),
+    Common::Constant(Const::Bool(true)),
+    Common::Constant(Const::Bool(false)),
+    Common::Constant(Const::Int(-1)),
+];
 
 /// A name: an index into `co_names`, or behind those an index into `co_consts`.
 pub type Name = u32;
@@ -78,6 +103,24 @@ impl Idents {
     #[must_use]
     pub fn thing(&self, ident: Ident) -> Option<Thing> {
         self.things.get(ident as usize).copied()
+    }
+
+    /// The constant that a value is.
+    #[must_use]
+    pub fn constant<'a>(&self, code: &'a Code, value: Value) -> Option<&'a Const> {
+        match self.thing(self.of(value))? {
+            Thing::Const(index) => code.consts.get(index as usize),
+            Thing::Common(index) => match COMMON.get(index as usize)? {
+                Common::Constant(constant) => Some(constant),
+                Common::Builtin(_) => None,
+            },
+            _ => None,
+        }
+    }
+
+    #[must_use]
+    pub fn is_constant(&self, value: Value) -> bool {
+        matches!(self.thing(self.of(value)), Some(Thing::Const(_) | Thing::Small(_) | Thing::Common(_)))
     }
 
     #[must_use]
@@ -134,6 +177,7 @@ impl Idents {
         match instruction.op {
             Op::LoadConst => self.set(value, Thing::Const(instruction.arg)),
             Op::LoadSmallInt => self.set(value, Thing::Small(instruction.arg)),
+            Op::LoadCommonConstant => self.set(value, Thing::Common(instruction.arg)),
             Op::LoadGlobal | Op::LoadName => self.set(value, Thing::Global(name)),
             Op::LoadDeref => self.set(value, Thing::Cell(cell_slot(code, instruction, flow.minor))),
             Op::LoadAttr | Op::LoadMethod => {

@@ -283,10 +283,7 @@ impl Finder<'_, '_, '_> {
     }
 
     fn constant(&self, value: Value) -> Option<&Const> {
-        match self.facts.idents.thing(self.facts.idents.of(value))? {
-            Thing::Const(index) => self.facts.code.consts.get(index as usize),
-            _ => None,
-        }
+        self.facts.idents.constant(self.facts.code, value)
     }
 
     /// The truth of the constant that a write stores.
@@ -358,7 +355,7 @@ fn modify_fits(read: &Access, write: &Access) -> bool {
         // An id made of the size.
         (false, true) => read.touch == Touch::Read && !matches!(read.operation, Operation::Truth { .. }),
         (false, false) => match read.operation {
-            Operation::IterBegin { .. } => matches!(write.operation, Operation::SliceWrite { .. }),
+            Operation::IterBegin { .. } => write.touch == Touch::Replace,
             Operation::Truth { .. } => false,
             _ => read.touch != Touch::View,
         },
@@ -377,7 +374,7 @@ fn check_fits(read: &Access, write: &Access) -> bool {
         return true;
     }
     if read.key == NOTHING {
-        return read.touch != Touch::Remove && !matches!(read.operation, Operation::IterNext { .. });
+        return !matches!(read.touch, Touch::Remove | Touch::View);
     }
     let searched = matches!(read.operation, Operation::Contains { .. } | Operation::MethodCall { .. });
     read.key == write.key

@@ -85,7 +85,11 @@ fn makes_value(operation: &Operation) -> bool {
 fn worth(facts: &Facts<'_>, access: &Access, flows: super::Flows) -> bool {
     let goes = flows.into_branch || flows.into_return || flows.into_argument;
     match &access.operation {
-        Operation::IterBegin { .. } | Operation::IterNext { .. } => true,
+        // At a call, the generator that is made there will begin to iterate, and is watched itself.
+        Operation::IterBegin { .. } => {
+            facts.flow.list().get(access.instruction as usize).is_some_and(|instruction| instruction.op == Op::GetIter)
+        }
+        Operation::IterNext { .. } => true,
         // Anything may be tested for truth; what others can reach by a name is likelier to be a shared container.
         Operation::Truth { .. } => matches!(
             facts.idents.thing(access.subject),

@@ -41,7 +41,7 @@ def dump(code, out):
         ("qualname", text(getattr(code, "co_qualname", code.co_name))), ("first_line", code.co_firstlineno),
         ("flags", code.co_flags), ("argcount", code.co_argcount), ("posonly", code.co_posonlyargcount),
         ("kwonly", code.co_kwonlyargcount), ("stacksize", code.co_stacksize), ("bytecode", code.co_code.hex()),
-        ("names", " ".join(map(text, code.co_names))), ("locals", " ".join(map(text, slots(code)))),
+        ("names", " ".join("S" + text(name) for name in code.co_names)), ("locals", " ".join("S" + text(name) for name in slots(code))),
         ("nlocals", code.co_nlocals), ("ncells", len(code.co_cellvars)), ("nfrees", len(code.co_freevars)),
         ("consts", " ".join(map(constant, code.co_consts))), ("line_table", table.hex()),
         ("exception_table", getattr(code, "co_exceptiontable", b"").hex()),
@@ -77,7 +77,7 @@ def files():
         return [argument for argument in sys.argv[1:] if not argument.startswith("--")]
     found = []
     for folder, folders, names in os.walk(sysconfig.get_paths()["stdlib"]):
-        folders[:] = sorted(name for name in folders if name not in ("site-packages", "dist-packages", "lib2to3"))
+        folders[:] = sorted(name for name in folders if name not in ("site-packages", "dist-packages", "test", "tests", "idlelib", "lib2to3"))
         found += [os.path.join(folder, name) for name in sorted(names) if name.endswith(".py")]
     return found
 

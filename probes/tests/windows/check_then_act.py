@@ -1,0 +1,189 @@
+import os
+
+flag = False
+instance = None
+table = {}
+lock = None
+
+
+def lazy():
+    global instance
+    if instance is None:  # @a
+        instance = make()  # cta instance <- a breaks
+    return instance
+
+
+def lazy_by_or():
+    global instance
+    instance = instance or make()  # rmw instance <- . breaks
+
+
+def lazy_by_or_latent(other):
+    global instance
+    instance = instance or other  # rmw instance <- . latent
+
+
+def flagged():
+    global flag
+    if not flag:  # @a
+        work()
+        flag = True  # cta flag <- a breaks
+
+
+def flagged_early():
+    global flag
+    if flag:  # @a
+        return
+    work()
+    flag = True  # cta flag <- a breaks
+
+
+def raised_early():
+    global flag
+    if flag:  # @a
+        raise ValueError
+    flag = True  # cta flag <- a latent
+
+
+def continued(things):
+    global flag
+    for thing in things:
+        if flag:  # @a
+            continue
+        work(thing)
+        flag = True  # cta flag <- a breaks
+
+
+def nested(c):
+    global flag
+    if not flag:  # @a
+        if c:
+            work()
+            flag = True  # cta flag <- a breaks
+
+
+def either(c):
+    global flag
+    if c or not flag:  # @a
+        flag = True  # cta flag <- a open
+
+
+def both(c):
+    global flag
+    if not flag and c:  # @a
+        flag = True  # cta flag <- a latent
+
+
+def kept_in_local():
+    global flag
+    done = flag  # @a
+    work()
+    if not done:
+        flag = True  # cta flag <- a breaks
+
+
+def released_between():
+    global flag
+    with lock:
+        free = not flag  # @a
+    if free:
+        with lock:
+            flag = True  # cta flag <- a breaks
+
+
+def double_checked():
+    global instance
+    if instance is None:
+        with lock:
+            if instance is None:  # @a
+                instance = make()  # cta instance <- a breaks
+    return instance
+
+
+def double_checked_badly():
+    global instance
+    seen = instance  # @a
+    if seen is None:
+        with lock:
+            if seen is None:
+                instance = make()  # cta instance <- a breaks
+
+
+class Account:
+    only = None
+
+    def __new__(cls):
+        if cls.only is None:  # @a
+            cls.only = object.__new__(cls)  # cta cls.only <- a breaks
+        return cls.only
+
+    def spend(self, amount):
+        if self.balance >= amount:  # @a
+            work()
+            self.balance -= amount  # cta self.balance <- a breaks; rmw self.balance <- . latent
+
+    def guarded(self):
+        if not hasattr(self, "notes"):  # @a
+            self.notes = []  # cta self.notes <- a breaks
+
+    def by_exception(self):
+        try:
+            return self.notes  # @a
+        except AttributeError:
+            self.notes = make()  # cta self.notes <- a breaks
+
+    def found(self, name):
+        found = False
+        for user in self.users:  # @a
+            if user.name == name:
+                found = True
+                break
+        if not found:
+            self.users.append(name)  # cta self.users <- a breaks
+
+    def found_by_else(self, name):
+        for user in self.users:  # @a
+            if user.name == name:
+                break
+        else:
+            self.users.append(name)  # cta self.users <- a breaks
+
+    def found_by_any(self, name):
+        if not any(user.name == name for user in self.users):  # @a
+            self.users.append(name)  # cta self.users <- a breaks
+
+    def spinning(self):
+        while self.turns < 9:  # @a; @b
+            self.turns += 1  # cta self.turns <- a,b; rmw self.turns <- . latent
+
+    async def once(self):
+        if self.value is None:  # @a
+            self.value = await self.fetch()  # cta self.value <- a breaks awaits
+        return self.value
+
+
+def nonlocal_flag():
+    opened = False
+
+    def host():
+        nonlocal opened
+        if not opened:  # @a
+            work()
+            opened = True  # cta opened <- a breaks
+
+    return host
+
+
+def deleted():
+    global instance
+    if instance is not None:  # @a
+        work()
+        del instance  # cta instance <- a breaks
+
+
+def by_locals_in_match(state):
+    if state.step == 1:  # @a
+        work()
+        state.step = 2  # cta state.step <- a breaks
+    elif state.step == 2:  # @b
+        state.step = 3  # cta state.step <- b latent
