@@ -96,7 +96,7 @@ fn started(session: &Session, python: &Python) -> Child {
 fn signals_find_the_program_and_end_in_a_report() {
     each_python(|python| {
         for (signal, code) in [(Signal::SIGINT, 130), (Signal::SIGTERM, 143), (Signal::SIGHUP, 129), (Signal::SIGUSR1, 138)] {
-            let session = racy("time.sleep(600)").option("--fail-on").option("never");
+            let session = racy("while True: time.sleep(0.01)").option("--fail-on").option("never");
             let child = started(&session, python);
             kill(Pid::from_raw(child.id() as i32), signal).unwrap();
             let outcome = session.outcome(child.wait_with_output().unwrap());
@@ -109,7 +109,8 @@ fn signals_find_the_program_and_end_in_a_report() {
 #[test]
 fn a_handler_of_the_program_decides() {
     each_python(|python| {
-        let end = "signal.signal(signal.SIGTERM, lambda *_: sys.exit(4)); print('ready', flush=True); time.sleep(600)";
+        let end =
+            "signal.signal(signal.SIGTERM, lambda *_: sys.exit(4)); print('ready', flush=True)\nwhile True: time.sleep(0.01)";
         let session =
             Session::new().option("--fail-on").option("never").file("app.py", &format!("import signal, sys, time\n{end}"));
         let child = started(&session, python);

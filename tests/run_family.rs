@@ -112,13 +112,25 @@ fn a_shell_script_that_starts_python_is_enough() {
 fn a_process_that_outlives_the_command_is_not_waited_for_long() {
     let program = "
         import os, threading, time
+
+        def work():
+            global done
+            done = done + 1
+            os.write(writing, b'.')
+
+        done = 0
+        reading, writing = os.pipe()
         if os.fork() == 0:
             os.close(1)
             os.close(2)
-            for n in range(10000):
-                threading.Thread(target=time.sleep, args=(0.1,)).start()
-                time.sleep(0.1)
-            os._exit(0)
+            while True:
+                threads = [threading.Thread(target=work) for _ in range(2)]
+                for thread in threads:
+                    thread.start()
+                for thread in threads:
+                    thread.join()
+                time.sleep(0.01)
+        os.read(reading, 1)
         print('parent')
     ";
     each_python(|python| {

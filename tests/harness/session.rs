@@ -83,8 +83,18 @@ impl Session {
 
     /// Runs `racetrace run … -- WORDS`.
     pub fn run<S: AsRef<OsStr>>(&self, words: impl IntoIterator<Item = S>) -> Outcome {
-        let output = self.command(words).output().unwrap();
-        self.outcome(output)
+        let wrapped = self.command(words);
+        // A test that hangs is to fail, not to hang.
+        let mut command = Command::new("timeout");
+        command.args(["--foreground", "--kill-after=5", "120"]).arg(wrapped.get_program()).args(wrapped.get_args());
+        command.current_dir(self.path()).stdin(Stdio::null());
+        for (name, value) in wrapped.get_envs() {
+            match value {
+                Some(value) => command.env(name, value),
+                None => command.env_remove(name),
+            };
+        }
+        self.outcome(command.output().unwrap())
     }
 
     /// Runs a program of the directory.
