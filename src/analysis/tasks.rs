@@ -287,8 +287,9 @@ fn describe_long_hold(
 fn describe_dropped(world: &World, record: &Record, name: &str, made: StackId, (file, line): (&str, u32)) -> Finding {
     let strand = world.strand_of(record);
     let mut stack = world.frames(record.process, made);
-    if stack.is_empty() {
-        stack.push(Frame { file: file.to_owned(), line, function: name.to_owned(), columns: None });
+    let made_where_dropped = stack.first().is_some_and(|frame| frame.file == file && frame.line == line);
+    if !file.is_empty() && !made_where_dropped {
+        stack = vec![Frame { file: file.to_owned(), line, function: name.to_owned(), columns: None }];
     }
     let access = AccessReport {
         role: "create".to_owned(),

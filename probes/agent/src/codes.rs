@@ -212,7 +212,8 @@ fn walks_and_changes(plan: &Plan) -> bool {
         )
     };
     let container = |path: &str| path.split('[').next().unwrap_or(path).to_owned();
-    let walked = plan.watches.iter().filter(|watch| matches!(watch.operation, Operation::IterNext { .. }));
+    let walks = |watch: &&Watch| matches!(watch.operation, Operation::IterBegin { .. } | Operation::IterNext { .. });
+    let walked = plan.watches.iter().filter(walks);
     let walked: Vec<String> = walked.map(|watch| container(&watch.path)).collect();
     !walked.is_empty() && plan.watches.iter().any(|watch| changes(watch) && walked.contains(&container(&watch.path)))
 }
