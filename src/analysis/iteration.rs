@@ -6,8 +6,9 @@ use super::describe::{self, Act, Draft, finding};
 use super::findings::Findings;
 use super::naming;
 use super::options::Origin;
+use super::point::Point;
 use super::strand::StrandId;
-use super::walks::{Beginning, Change, Effect, Point, Verdict, Walks};
+use super::walks::{Beginning, Change, Effect, Verdict, Walks};
 use super::world::World;
 use crate::event::{Access, Action, Event, FrameId, KeyId, ObjectId, Record, Shape, StackId};
 use crate::finding::{Evidence, Finding, Kind, Moment, Severity};
@@ -24,7 +25,7 @@ impl Detector for Iteration {
                 self.begin(world, record, *object, *iterator, (*frame, *length, *stack));
             }
             Event::IterNext { iterator, length, stack } => {
-                let Some(point) = point(world, record, *stack) else { return };
+                let Some(point) = Point::of(world, record, *stack) else { return };
                 let verdict = self.walks.next(record.process, *iterator, *length, point);
                 verdict.into_iter().for_each(|verdict| tell(world, &verdict, findings));
                 self.look_back(world, record, *iterator, findings);
@@ -50,7 +51,7 @@ impl Iteration {
         iterator: u64,
         (frame, length, stack): (FrameId, Option<u64>, StackId),
     ) {
-        let Some(point) = point(world, record, stack) else { return };
+        let Some(point) = Point::of(world, record, stack) else { return };
         let by_size = matches!(world.shape(record.process, object), Some(Shape::Dict | Shape::Set));
         self.walks.begin((record.process, object), iterator, Beginning { frame, by_size, length, point });
     }
@@ -60,7 +61,7 @@ impl Iteration {
         else {
             return;
         };
-        let Some(point) = point(world, record, access.stack) else { return };
+        let Some(point) = Point::of(world, record, access.stack) else { return };
         for verdict in self.walks.change((record.process, access.object), &Change { point, effect }) {
             tell_possible(world, &verdict, findings);
         }
@@ -75,20 +76,6 @@ impl Iteration {
             tell_possible(world, &verdict, findings);
         }
     }
-}
-
-fn point(world: &World, record: &Record, stack: StackId) -> Option<Point> {
-    let strand = world.strand_of(record)?;
-    let state = world.strand(strand)?;
-    Some(Point {
-        strand,
-        thread: world.home(strand).unwrap_or(strand),
-        stack,
-        time: record.time,
-        at: state.clock.peek(),
-        held: state.snapshot(),
-        turns: state.turns,
-    })
 }
 
 /// What an access does to the size of its container; `None` if nothing, or if it is not one that is walked.
@@ -175,11 +162,17 @@ fn describe_verdict(world: &World, verdict: &Verdict, evidence: Evidence) -> Fin
     let accesses = vec![
         describe::access(
             world,
-            Act { role: "iterate", what: "loops over it", strand: walker.strand, stack: walker.stack, held: held(walker) },
+            Act { role: "iterate", what: "loops over it", strand: walker.strand, stack: walker.stack, held: walker.held() },
         ),
         describe::access(
             world,
-            Act { role: "conflict", what: "changes its size", strand: changer.strand, stack: changer.stack, held: held(changer) },
+            Act {
+                role: "conflict",
+                what: "changes its size",
+                strand: changer.strand,
+                stack: changer.stack,
+                held: changer.held(),
+            },
         ),
     ];
     let mut made = finding(
@@ -209,10 +202,6 @@ fn who(world: &World, strand: StrandId) -> String {
     describe::name(world, strand)
 }
 
-fn held(point: &Point) -> &[super::lock::Held] {
-    point.held.as_deref().unwrap_or_default()
-}
-
 /// A list that grows at its end is walked to its new end: meant so in work lists, and in others at worst a surprise.
 fn severity(verdict: &Verdict) -> Severity {
     let grows = verdict.change.effect == Effect::Appends;
@@ -234,7 +223,7 @@ fn help(world: &World, verdict: &Verdict, shape: Shape, name: &str) -> String {
     if verdict.own() {
         return format!("loop over a copy, {copy}, or collect what is to change and change it after the loop");
     }
-    let lock = [&verdict.walk.begun, &verdict.change.point].into_iter().flat_map(held).find(|held| held.excludes);
+    let lock = [&verdict.walk.begun, &verdict.change.point].into_iter().flat_map(Point::held).find(|held| held.excludes);
     match lock {
         Some(lock) => format!(
             "hold {} on both sides for as long as the loop runs, or loop over a copy, {copy}, made under it",

@@ -13,24 +13,33 @@
 //! | [`windows`] | read-modify-write, check-then-act, plain unordered accesses |
 //! | [`deadlock`] ([`wait_graph`]), [`lock_order`] ([`lock_graph`], [`twins`]) | hazards of locks |
 //! | [`iteration`] ([`walks`]), [`tasks`] | loops over containers; asyncio |
-//! | [`describe`] | what these put into findings |
+//! | [`files`] ([`ledger`], [`record`]) | what several strands write to one file |
+//! | [`paths`] | paths that are checked and then used |
+//! | [`point`], [`describe`], [`source`] | what these put into findings |
 //! | [`options`] | what the user decides |
 
 pub mod clock;
 pub mod deadlock;
 pub mod definitions;
 pub mod describe;
+pub mod files;
 pub mod findings;
 pub mod iteration;
 #[cfg(test)]
 mod litmus;
+pub mod ledger;
+pub mod lines;
 pub mod lock;
 pub mod lock_graph;
 pub mod lock_order;
 pub mod naming;
 pub mod options;
 pub mod order;
+pub mod paths;
+pub mod point;
 pub mod process;
+pub mod record;
+pub mod source;
 #[cfg(test)]
 mod story;
 pub mod strand;
@@ -164,5 +173,7 @@ fn detectors() -> Vec<Box<dyn Detector>> {
         Box::new(lock_order::LockOrder::default()),
         Box::new(iteration::Iteration::default()),
         Box::new(tasks::Tasks::default()),
+        Box::new(files::Files::default()),
+        Box::new(paths::Paths::default()),
     ]
 }

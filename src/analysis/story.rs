@@ -9,8 +9,8 @@ use racetrace_probes::wire::Origin;
 
 use super::{Analysis, Options};
 use crate::event::{
-    Access, Action, ChannelId, CodeId, CodeInfo, Event, FrameId, KeyId, LockKind, ObjectId, Patience, ProcessId, ProcessInfo,
-    Record, Shape, StackId, TaskId, TextId, ThreadToken, Tid, Value,
+    Access, Action, ChannelId, CodeId, CodeInfo, Event, FrameId, KeyId, LockKind, ObjectId, OpenMode, PathEffect, Patience,
+    ProcessId, ProcessInfo, Record, Shape, StackId, TaskId, TextId, ThreadToken, Tid, Value, WriteLevel,
 };
 use crate::finding::Finding;
 
@@ -45,6 +45,29 @@ pub fn threads(tids: &[u32]) -> Story {
         story.start(*tid);
     }
     story
+}
+
+/// An open file. Handles on one path have one inode, and descriptors of their own.
+#[derive(Debug, Clone, Copy)]
+pub struct File {
+    pub path: &'static str,
+    pub inode: u64,
+    pub fd: i32,
+    pub append: bool,
+}
+
+impl File {
+    pub fn new(path: &'static str, fd: i32) -> File {
+        File { path, inode: path.len() as u64 + 1000, fd, append: false }
+    }
+
+    pub fn appending(path: &'static str, fd: i32) -> File {
+        File { append: true, ..File::new(path, fd) }
+    }
+
+    fn object(&self) -> ObjectId {
+        ObjectId(1_000_000 + self.fd as u64)
+    }
 }
 
 impl Story {
@@ -238,6 +261,57 @@ impl Story {
     pub fn touch(&mut self, tid: u32, action: Action, object: ObjectId, key: u64, stack: StackId) {
         let access = Access { stack, frame: FrameId(u64::from(tid)), action, object, key: KeyId(key), value: Value::Unknown };
         self.on(tid, Event::Access(access));
+    }
+
+    // ---- files
+
+    pub fn opens(&mut self, tid: u32, file: &File, mode: OpenMode, stack: StackId) {
+        let path = self.text(file.path);
+        self.on(tid, Event::FileOpen { file: file.object(), path, inode: file.inode, fd: file.fd, mode, stack });
+    }
+
+    /// A write at one layer; the text's length and its last character matter.
+    pub fn writes_at(&mut self, tid: u32, file: &File, level: WriteLevel, text: &str, stack: StackId) {
+        let event = Event::FileWrite {
+            file: file.object(),
+            inode: file.inode,
+            fd: file.fd,
+            length: text.len() as u64,
+            level,
+            append: file.append,
+            ends_line: text.ends_with('\n'),
+            stack,
+            frame: FrameId(u64::from(tid)),
+        };
+        self.on(tid, event);
+    }
+
+    /// `file.write(text)` in a function, of a text file that is buffered.
+    pub fn writes(&mut self, tid: u32, file: &File, text: &str, offset: u32) {
+        let stack = self.at("log", offset);
+        self.writes_at(tid, file, WriteLevel::Text, text, stack);
+    }
+
+    /// The same, and at once to the system.
+    pub fn writes_through(&mut self, tid: u32, file: &File, text: &str, offset: u32) {
+        let stack = self.at("log", offset);
+        for level in [WriteLevel::Text, WriteLevel::Buffered, WriteLevel::System] {
+            self.writes_at(tid, file, level, text, stack);
+        }
+    }
+
+    pub fn closes(&mut self, tid: u32, file: &File) {
+        self.on(tid, Event::FileClose { file: file.object() });
+    }
+
+    pub fn asks(&mut self, tid: u32, path: &str, stack: StackId) {
+        let path = self.text(path);
+        self.on(tid, Event::PathCheck { path, stack, frame: FrameId(u64::from(tid)) });
+    }
+
+    pub fn acts(&mut self, tid: u32, path: &str, effect: PathEffect, stack: StackId) {
+        let path = self.text(path);
+        self.on(tid, Event::PathUse { path, effect, tolerant: false, stack, frame: FrameId(u64::from(tid)) });
     }
 
     // ---- findings

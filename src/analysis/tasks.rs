@@ -87,6 +87,10 @@ impl Detector for Tasks {
 
 impl Tasks {
     fn suspends(&mut self, world: &World, strand: StrandId, record: &Record, stack: StackId, findings: &mut Findings) {
+        // Each coroutine on the way out says so; the innermost is where the await is.
+        if self.suspended.contains_key(&strand) {
+            return;
+        }
         self.suspended.insert(strand, (record.time, stack));
         for held in world.held(strand) {
             let Some(lock) = world.lock(held.lock) else { continue };

@@ -1,48 +1,14 @@
 //! Loops over containers, and the changes that land in them: the bookkeeping of `mutation-during-iteration`, and its
 //! verdicts. It knows no names and makes no reports.
 
-use std::sync::Arc;
-
 use rustc_hash::FxHashMap;
 
 use super::clock::Stamp;
-use super::lock::Held;
-use super::strand::StrandId;
-use crate::event::{FrameId, ObjectId, ProcessId, StackId};
+use super::point::Point;
+use crate::event::{FrameId, ObjectId, ProcessId};
 
 /// Object ids hold within one process only.
 pub type ObjectKey = (ProcessId, ObjectId);
-
-/// A strand's place in time, with what it holds there.
-#[derive(Debug, Clone)]
-pub struct Point {
-    pub strand: StrandId,
-    /// The OS thread that it runs on: tasks of one event loop share it.
-    pub thread: StrandId,
-    pub stack: StackId,
-    pub time: u64,
-    pub at: Stamp,
-    pub held: Option<Arc<[Held]>>,
-    /// How often the strand has given way to others of its event loop.
-    pub turns: u64,
-}
-
-impl Point {
-    /// Certainly before `later`, whatever the scheduler does.
-    pub fn is_before(&self, later: &Point) -> bool {
-        self.at.moment.chain == later.at.moment.chain || later.at.knowledge.soft().includes(self.at.moment)
-    }
-
-    /// A lock that this strand held from here to `until` without a break, and `other` at its point.
-    pub fn is_guarded(&self, until: &Point, other: &Point) -> bool {
-        let (Some(first), Some(last), Some(others)) = (&self.held, &until.held, &other.held) else { return false };
-        first.iter().any(|held| {
-            held.excludes
-                && last.iter().any(|hold| hold.acquisition == held.acquisition)
-                && others.iter().any(|hold| hold.lock == held.lock)
-        })
-    }
-}
 
 /// What a change does to the container that is walked.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -1,0 +1,65 @@
+//! A strand's place in time, as a value to keep: for detectors that compare what happened at different times. Which of
+//! two things could have come first is answered here; what follows from it is the detectors' business.
+
+use std::sync::Arc;
+
+use super::clock::Stamp;
+use super::lock::Held;
+use super::strand::StrandId;
+use super::world::World;
+use crate::event::{Record, StackId};
+
+/// A strand's place in time, with what it holds there.
+#[derive(Debug, Clone)]
+pub struct Point {
+    pub strand: StrandId,
+    /// The OS thread that it runs on: tasks of one event loop share it.
+    pub thread: StrandId,
+    pub stack: StackId,
+    pub time: u64,
+    pub at: Stamp,
+    pub held: Option<Arc<[Held]>>,
+    /// How often the strand has given way to others of its event loop.
+    pub turns: u64,
+}
+
+impl Point {
+    /// Here and now.
+    pub fn of(world: &World, record: &Record, stack: StackId) -> Option<Point> {
+        let strand = world.strand_of(record)?;
+        let state = world.strand(strand)?;
+        Some(Point {
+            strand,
+            thread: world.home(strand).unwrap_or(strand),
+            stack,
+            time: record.time,
+            at: state.clock.peek(),
+            held: state.snapshot(),
+            turns: state.turns,
+        })
+    }
+
+    pub fn held(&self) -> &[Held] {
+        self.held.as_deref().unwrap_or_default()
+    }
+
+    /// Strands of one event loop only switch where one gives way: did this one, until then?
+    pub fn gave_way(&self, until: &Point) -> bool {
+        self.turns != until.turns
+    }
+
+    /// Certainly before `later`, whatever the scheduler does.
+    pub fn is_before(&self, later: &Point) -> bool {
+        self.at.moment.chain == later.at.moment.chain || later.at.knowledge.soft().includes(self.at.moment)
+    }
+
+    /// A lock that this strand held from here to `until` without a break, and `other` at its point.
+    pub fn is_guarded(&self, until: &Point, other: &Point) -> bool {
+        let (Some(first), Some(last), Some(others)) = (&self.held, &until.held, &other.held) else { return false };
+        first.iter().any(|held| {
+            held.excludes
+                && last.iter().any(|hold| hold.acquisition == held.acquisition)
+                && others.iter().any(|hold| hold.lock == held.lock)
+        })
+    }
+}
