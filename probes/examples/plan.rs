@@ -1,4 +1,5 @@
-//! Prints the plan of every function in Python files: `cargo run -p racetrace-probes --example plan -- python3.13 FILE…`.
+//! Prints the plan of every function in Python files: `cargo run -p racetrace-probes --example plan -- python3.13 FILE…`
+//! (`-v`: its watches too; `-t`: how long it takes instead).
 //! For people who work on the plans; the output is for no program.
 
 #[path = "../tests/interpreters/mod.rs"]
@@ -13,11 +14,36 @@ fn main() {
     let python = arguments.remove(0);
     let version = interpreters::ask_version(std::path::Path::new(&python)).expect("a CPython");
     let verbose = arguments.iter().any(|argument| argument == "-v");
-    arguments.retain(|argument| argument != "-v");
+    let timed = arguments.iter().any(|argument| argument == "-t");
+    arguments.retain(|argument| argument != "-v" && argument != "-t");
     let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
-    for dumped in interpreters::dump(&interpreters::Interpreter { path: python.into(), version }, &arguments) {
+    let all = interpreters::dump(&interpreters::Interpreter { path: python.into(), version }, &arguments);
+    if timed {
+        return time(&all, version);
+    }
+    for dumped in all {
         print(&dumped.code, version, verbose);
     }
+}
+
+/// Five rounds; the fastest counts.
+fn time(all: &[interpreters::Dumped], version: Version) {
+    let mut best = std::time::Duration::MAX;
+    let mut slowest = Vec::new();
+    for _ in 0..5 {
+        let begun = std::time::Instant::now();
+        slowest.clear();
+        for dumped in all {
+            let begun = std::time::Instant::now();
+            let _plan = plan(&dumped.code, version);
+            slowest.push((begun.elapsed(), dumped.code.bytecode.len(), dumped.code.qualname.as_str()));
+        }
+        best = best.min(begun.elapsed());
+    }
+    slowest.sort();
+    let bytes: usize = all.iter().map(|dumped| dumped.code.bytecode.len()).sum();
+    println!("{} code objects of {} bytes on average: {:?} each", all.len(), bytes / all.len(), best / all.len() as u32);
+    slowest.iter().rev().take(8).for_each(|slow| println!("  {slow:?}"));
 }
 
 fn print(code: &racetrace_probes::code::Code, version: Version, verbose: bool) {

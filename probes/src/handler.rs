@@ -43,7 +43,8 @@ impl Handlers {
         let caught = ancestors.iter().find_map(|(side, _)| caught(facts, *side));
         for reads in self.reads.chunk_by(|one, other| one.0 == other.0) {
             let handler = reads.first().map_or(NOWHERE, |(handler, _)| *handler);
-            if reached(facts.flow, handler).get(block as usize) != Some(&true) {
+            let catches = caught.is_some() || catches_all(facts.flow, handler);
+            if !catches || reached(facts.flow, handler).get(block as usize) != Some(&true) {
                 continue;
             }
             for (_, read) in reads {
@@ -55,6 +56,16 @@ impl Handlers {
             }
         }
         found
+    }
+}
+
+/// `except:` throws the exception away first thing; `finally` and `with` keep it.
+fn catches_all(flow: &Flow, handler: u32) -> bool {
+    let first = flow.blocks.get(handler as usize).map_or(0, |block| block.first as usize);
+    let mut list = flow.list().get(first..).unwrap_or(&[]).iter().map(|instruction| instruction.op);
+    match list.next() {
+        Some(Op::PushExcInfo) => list.next() == Some(Op::PopTop),
+        first => first == Some(Op::PopTop),
     }
 }
 

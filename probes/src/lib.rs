@@ -29,6 +29,7 @@ pub mod path;
 pub mod plan;
 pub mod region;
 pub mod span;
+pub mod study;
 pub mod switch;
 pub mod version;
 pub mod window;

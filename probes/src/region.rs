@@ -19,9 +19,10 @@ pub struct Regions<'a> {
     flow: &'a Flow,
     /// Raising instructions by the block of their handler, sorted.
     raisers: Vec<(u32, u32)>,
-    /// By instruction: the round in which it was seen going back, and going forward.
+    /// By instruction: the round in which it was seen going back, and going forward, and in which it was a closer.
     back: Vec<u32>,
     forward: Vec<u32>,
+    closer: Vec<u32>,
     round: u32,
     budget: usize,
 }
@@ -40,18 +41,31 @@ impl<'a> Regions<'a> {
         }
         raisers.sort_unstable();
         let count = flow.list().len();
-        Regions { flow, raisers, back: vec![0; count], forward: vec![0; count], round: 0, budget: 200 * count + 100_000 }
+        Regions {
+            flow,
+            raisers,
+            back: vec![0; count],
+            forward: vec![0; count],
+            closer: vec![0; count],
+            round: 0,
+            budget: 200 * count + 100_000,
+        }
     }
 
-    /// What lies between `reads` and `write`. None if no read leads to the write, or the budget is spent.
-    pub fn between(&mut self, reads: &[u32], write: u32) -> Option<Region> {
+    /// What lies between `reads` and `write`, on ways that pass none of `closers`. None if no read leads to the write, or
+    /// the budget is spent.
+    pub fn between(&mut self, reads: &[u32], closers: &[u32], write: u32) -> Option<Region> {
         self.round += 1;
+        for closer in closers {
+            *self.closer.get_mut(*closer as usize)? = self.round;
+        }
         let mut region = Region { dominated: true, ..Region::default() };
         let mut work = Vec::new();
         region.dominated &= !self.predecessors(write, &mut work);
         while let Some(index) = work.pop() {
             let seen = self.back.get_mut(index as usize)?;
-            if std::mem::replace(seen, self.round) == self.round || index == write || !self.flow.reached(index as usize) {
+            let closed = index == write || self.closer.get(index as usize) == Some(&self.round);
+            if std::mem::replace(seen, self.round) == self.round || closed || !self.flow.reached(index as usize) {
                 continue;
             }
             self.budget = self.budget.checked_sub(1)?;
@@ -68,7 +82,10 @@ impl<'a> Regions<'a> {
         let mut work = Vec::new();
         region.reads.iter().for_each(|read| self.successors(*read, &mut work));
         while let Some(index) = work.pop() {
-            let inside = index != write && self.back.get(index as usize) == Some(&self.round) && !region.reads.contains(&index);
+            let inside = index != write
+                && self.back.get(index as usize) == Some(&self.round)
+                && self.closer.get(index as usize) != Some(&self.round)
+                && !region.reads.contains(&index);
             let seen = self.forward.get_mut(index as usize)?;
             if !inside || std::mem::replace(seen, self.round) == self.round {
                 continue;

@@ -17,6 +17,9 @@ use crate::region::Regions;
 use crate::switch::Switches;
 use crate::version::Version;
 
+/// Of subjects written more often than this in one function, writes in between are not looked at.
+const MOST_CLOSERS: usize = 256;
+
 /// What is known about a function before windows are looked for.
 pub struct Facts<'a> {
     pub code: &'a Code,
@@ -74,7 +77,7 @@ impl Finder<'_, '_, '_> {
         for index in group {
             let Some(write) = accesses.get(*index).filter(|access| access.writes()) else { continue };
             self.modifies(*index, write);
-            self.acts(*index, write);
+            self.acts(group, *index, write);
         }
     }
 
@@ -93,16 +96,17 @@ impl Finder<'_, '_, '_> {
                 reads.push((access.key, read));
             }
         }
-        self.windows_of(WindowKind::ReadModifyWrite, reads, index, write);
+        self.windows_of(WindowKind::ReadModifyWrite, reads, &[], index, write);
     }
 
     /// Check-then-act: branches that depend on reads lead to the write.
-    fn acts(&mut self, index: usize, write: &Access) {
+    fn acts(&mut self, group: &[usize], index: usize, write: &Access) {
         let block = self.facts.flow.block_of.get(write.instruction as usize).copied().unwrap_or(NOWHERE);
         let ancestors = self.facts.control.ancestors(block);
         let mut reads: Vec<(Ident, usize)> = Vec::new();
         for (side, around) in &ancestors {
-            if self.facts.flow.enters_loop(*side) || (*around && !self.has_twin(&ancestors, *side)) {
+            let empty = self.facts.flow.enters_loop(*side) || self.asserts(*side);
+            if empty || (*around && !self.has_twin(&ancestors, *side)) {
                 continue;
             }
             for source in self.condition(side.block) {
@@ -121,17 +125,44 @@ impl Finder<'_, '_, '_> {
                 reads.push((access.map_or(NOTHING, |access| access.key), read));
             }
         }
-        self.windows_of(WindowKind::CheckThenAct, reads, index, write);
+        self.windows_of(WindowKind::CheckThenAct, reads, group, index, write);
+    }
+
+    /// Is the other way of the branch the failure of an `assert`?
+    fn asserts(&self, side: Side) -> bool {
+        let Some(branch) = self.facts.flow.blocks.get(side.block as usize) else { return false };
+        let other = if side.jump { branch.next } else { branch.jump };
+        let first = self.facts.flow.blocks.get(other as usize).map_or(0, |block| block.first as usize);
+        self.facts.flow.list().get(first..).unwrap_or(&[]).iter().take(2).any(|instruction| match instruction.op {
+            Op::LoadAssertionError => true,
+            Op::LoadCommonConstant => instruction.arg == 0,
+            Op::LoadGlobal => {
+                let name = crate::ident::name_index(instruction, self.facts.flow.minor);
+                self.facts.flow.minor == 8 && crate::ident::name_text(self.facts.code, name) == Some("AssertionError")
+            }
+            _ => false,
+        })
+    }
+
+    /// Other writes of the same item or variable, which end what a check said about it. Counting checks go on.
+    fn closers(&self, group: &[usize], key: Ident, write: &Access) -> Vec<u32> {
+        if group.len() > MOST_CLOSERS || (write.space == Space::Container && key == NOTHING) {
+            return Vec::new();
+        }
+        let writes = group.iter().filter_map(|index| self.facts.accesses.get(*index));
+        let same = writes.filter(|access| access.writes() && access.key == key && access.instruction != write.instruction);
+        same.map(|access| access.instruction).collect()
     }
 
     /// One window for each key that is read: a later check of the same key replaces an earlier one.
-    fn windows_of(&mut self, kind: WindowKind, mut reads: Vec<(Ident, usize)>, index: usize, write: &Access) {
+    fn windows_of(&mut self, kind: WindowKind, mut reads: Vec<(Ident, usize)>, group: &[usize], index: usize, write: &Access) {
         reads.sort_unstable();
         reads.dedup();
         for same in reads.chunk_by(|one, other| one.0 == other.0) {
             let instructions: Vec<u32> = same.iter().filter_map(|(_, read)| self.instruction(*read)).collect();
-            let Some(region) = self.regions.between(&instructions, write.instruction) else { continue };
             let key = same.first().map_or(NOTHING, |(key, _)| *key);
+            let closers = self.closers(group, key, write);
+            let Some(region) = self.regions.between(&instructions, &closers, write.instruction) else { continue };
             let whole = write.space == Space::Container && key == NOTHING;
             let named = if whole { write.subject } else { write.named };
             let Facts { code, flow, idents, version, .. } = *self.facts;

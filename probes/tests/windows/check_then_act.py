@@ -187,3 +187,20 @@ def by_locals_in_match(state):
         state.step = 2  # cta state.step <- a breaks
     elif state.step == 2:  # @b
         state.step = 3  # cta state.step <- b latent
+
+
+async def in_flight(self, key):
+    if key in self.underway:  # @a
+        return await self.underway[key]
+    self.underway[key] = promise = make()  # cta self.underway[...] <- a breaks
+    try:
+        return await self.fetch(key)
+    finally:
+        self.underway.pop(key, None)
+
+
+def busy(self):
+    if not self.busy:  # @a
+        self.busy = True  # cta self.busy <- a latent
+        work()
+        self.busy = False

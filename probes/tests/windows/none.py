@@ -137,3 +137,16 @@ class Body:
     def ranged(self):
         for _ in range(self.n):
             self.n = 4
+
+
+def asserted(o):
+    with o.reading:
+        assert o.n >= 0
+    o.n = 7
+
+
+def reset_at_last(o):
+    try:
+        work(o.n)
+    finally:
+        o.n = None
