@@ -25,10 +25,9 @@ pub mod describe;
 pub mod files;
 pub mod findings;
 pub mod iteration;
+pub mod ledger;
 #[cfg(test)]
 mod litmus;
-pub mod ledger;
-pub mod lines;
 pub mod lock;
 pub mod lock_graph;
 pub mod lock_order;
