@@ -24,6 +24,8 @@ pub struct State {
     pub iterations: Iterations,
     /// Tokens of threads, by the object whose state says that the thread has ended.
     pub threads: Table,
+    /// What the standard library's functions under way were called on, by their frames.
+    pub calls: Table,
     /// Ids of tasks that have not ended, by their task objects.
     pub tasks: Table,
     /// Locks that the single strand holds.
@@ -72,6 +74,7 @@ pub fn start(fixed: Fixed) -> bool {
             recent: Recent::new(),
             iterations: Iterations::new(),
             threads: Table::new(1 << 14),
+            calls: Table::new(1 << 14),
             tasks: Table::new(1 << 17),
             held: Vec::new(),
             files: Table::new(1 << 13),

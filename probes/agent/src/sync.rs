@@ -101,6 +101,10 @@ pub fn entered(fixed: &Fixed, entry: &'static Entry, role: Role, frame: Obj) {
     if subject.is_null() {
         return;
     }
+    if is_semaphore(role) && called_from_pool(fixed, frame) {
+        return;
+    }
+    state::with(|state, _| state.calls.set(frame as u64, subject as u64));
     tasks::strand(fixed, frame);
     match role {
         Role::Signal | Role::Meet => channel(fixed, Kind::Signal, subject),
@@ -123,10 +127,9 @@ pub fn entered(fixed: &Fixed, entry: &'static Entry, role: Role, frame: Obj) {
 
 /// The function returns `result`.
 pub fn returned(fixed: &Fixed, entry: &'static Entry, role: Role, frame: Obj, result: Obj) {
-    let subject = argument(fixed, entry, frame, 0);
-    if subject.is_null() {
-        return;
-    }
+    // Some functions forget `self` before they return (`Future.result` does), so it is the one that they were called with.
+    let Some(Some(subject)) = state::with(|state, _| state.calls.remove(frame as u64)) else { return };
+    let subject = subject as Obj;
     tasks::strand(fixed, frame);
     let is_true = result == object!(_Py_TrueStruct);
     match role {
@@ -143,6 +146,20 @@ pub fn returned(fixed: &Fixed, entry: &'static Entry, role: Role, frame: Obj, re
         Role::UnittestRun => crate::tests::say(""),
         _ => {}
     }
+}
+
+fn is_semaphore(role: Role) -> bool {
+    matches!(role, Role::SemaphoreAcquire | Role::SemaphoreRelease)
+}
+
+/// A pool of threads counts its idle workers with a semaphore that it never waits for: that orders nothing.
+fn called_from_pool(fixed: &Fixed, frame: Obj) -> bool {
+    let caller = fixed.layout.previous(frame);
+    if caller.is_null() {
+        return false;
+    }
+    let known = state::with(|state, _| state.codes.entry(fixed.layout.code(caller))).flatten();
+    known.is_some_and(|entry| entry.module == "concurrent.futures.thread")
 }
 
 fn argument(fixed: &Fixed, entry: &Entry, frame: Obj, number: usize) -> Obj {
