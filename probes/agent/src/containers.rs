@@ -39,6 +39,12 @@ pub fn item(site: &Site, container: Obj, key: Obj, mut action: u8, value: Obj) {
     record(site, Touch { object: container, shape: info.shape, key, action, value });
 }
 
+/// Is the key certainly not in the dict? Only asked for keys whose comparison runs no Python code.
+fn is_absent(layout: &Layout, dict: Obj, key: Obj) -> bool {
+    let kind = layout.type_of(key);
+    (kind == object!(PyUnicode_Type) || kind == object!(PyLong_Type)) && is_new_key(layout, dict, key)
+}
+
 /// Only for keys whose comparison runs no Python code.
 fn is_new_key(layout: &Layout, dict: Obj, key: Obj) -> bool {
     let kind = layout.type_of(key);
@@ -78,11 +84,15 @@ pub fn method(site: &Site, depth: u32, call: &Operation) {
         Some(Place::Stack(down)) if number < *arguments && *down > number => site.at(Place::Stack(down - number), depth),
         _ => std::ptr::null_mut(),
     };
+    let layout = &site.fixed.layout;
     let nothing = std::ptr::null_mut();
     let key = key.map(argument).filter(|key| !key.is_null());
     // A list's or deque's search goes by equality, not by place.
     let keyed = key.filter(|_| matches!(info.shape, shape::DICT | shape::SET));
     let value = if key.is_some() || action == action::READ { nothing } else { argument(0) };
+    // Taking away what is not there changes nothing.
+    let absent = info.shape == shape::DICT && action == action::DELETE && keyed.is_some_and(|key| is_absent(layout, receiver, key));
+    let action = if absent { action::READ } else { action };
     record(site, Touch { object: receiver, shape: info.shape, key: keyed.map_or(Key::Whole, Key::Item), action, value });
 }
 

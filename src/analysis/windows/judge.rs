@@ -42,6 +42,7 @@ impl Case<'_> {
         let ordered = if inside { deterministic(self.world, window, access) } else { self.ordered(window, access, latest) };
         let apart = ordered
             || protected(window, access)
+            || never_alive_together(self.world, window, access)
             || self.handed_over(window, access, inside)
             || self.one_loop_without_turn(window, access);
         if apart {
@@ -116,6 +117,10 @@ impl Case<'_> {
         }
         let (act, other) = (self.effect(&window.write), self.effect(access));
         let whole = window.key == KeyId::WHOLE;
+        let inside = access.sequence > window.read.sequence && access.sequence < window.write.sequence;
+        if !whole && inside && access.action == Action::Delete {
+            return true; // what was checked is not there any more, whatever the act makes of it
+        }
         if whole && !other.grows && !other.shrinks {
             return false;
         }
@@ -131,8 +136,9 @@ impl Case<'_> {
         Effect::of(past.action, site)
     }
 
-    /// Both store the same object, or the same plain constant, where nothing was there: whoever comes second changes
-    /// nothing. Not for flags, whose test and setting guard something else, nor for items of containers.
+    /// Both store the same object, or the same plain constant, where nothing was there, and nothing is done in between
+    /// that could be done twice: whoever comes second changes nothing. Not for flags, whose test and setting guard
+    /// something else, nor for items of containers.
     fn idempotent(&self, window: &Closed, access: &Past, evidence: Evidence) -> bool {
         if self.kind(window.which) != WindowKind::CheckThenAct {
             return false;
@@ -142,9 +148,8 @@ impl Case<'_> {
             .shape(self.process, self.object)
             .is_some_and(|shape| matches!(shape, Shape::Module | Shape::Instance | Shape::Class | Shape::Cell));
         let same = same_value(window.write.value, access.value);
-        let object = matches!(access.value, Value::Object(..));
-        let plain = !matches!(access.value, Value::Bool(_) | Value::Unknown);
-        variable && same && (object || (plain && evidence == Evidence::Latent))
+        let flag = matches!(access.value, Value::Bool(_));
+        variable && same && !flag && evidence == Evidence::Latent
     }
 }
 
@@ -182,6 +187,18 @@ fn deterministic(world: &World, window: &Closed, access: &Past) -> bool {
     let told = window.read.moment.chain == access.moment.chain
         || access.known.as_ref().is_some_and(|known| known.includes(window.read.moment));
     told && world.hard_before(access.moment, window.write.strand)
+}
+
+/// One had ended before the other began, and how one of them came about was not seen: something unseen may order them.
+/// Where both starts were seen, not having been alive at once was luck.
+fn never_alive_together(world: &World, window: &Closed, access: &Past) -> bool {
+    let (mine, other) = (window.write.strand, access.strand);
+    let seen = |strand| world.strand(strand).map(|strand| strand.birth.is_some());
+    match (seen(mine), seen(other)) {
+        (Some(true), Some(true)) => false,
+        (Some(_), Some(_)) => !world.alive_together(mine, other),
+        _ => true,
+    }
 }
 
 pub fn same_value(a: Value, b: Value) -> bool {

@@ -173,7 +173,7 @@ impl Windows {
         let effect = Effect::of(now.access.action, Some(site));
         let resizes = key != KeyId::WHOLE && (effect.grows || effect.shrinks) && is_container(now);
         if shared {
-            let mut found = Found { now, keys: &mut self.keys, findings };
+            let mut found = Found { now, keys: &mut self.keys, findings, told: SmallVec::new() };
             found.windows_against_writes(shadow, &closed);
             found.write_against_windows(shadow, &past, key);
             if resizes {
@@ -299,6 +299,8 @@ struct Found<'a, 'b> {
     now: &'a Now<'a>,
     keys: &'a mut FxHashMap<Again, KeyId>,
     findings: &'b mut Findings,
+    /// Races that this access has brought up already: it counts once for each.
+    told: SmallVec<[(Again, Evidence); 4]>,
 }
 
 impl Found<'_, '_> {
@@ -364,6 +366,10 @@ impl Found<'_, '_> {
             _ => Kind::ReadModifyWrite,
         };
         let name = again(self.now.process, kind, window, access);
+        if self.told.iter().any(|(told, as_sure)| *told == name && *as_sure >= evidence) {
+            return Some(evidence);
+        }
+        self.told.push((name, evidence));
         let Access { object, key, .. } = *self.now.access;
         let key = if window.key == KeyId::WHOLE { KeyId::WHOLE } else { key };
         let first = *self.keys.entry(name).or_insert(key);

@@ -83,10 +83,22 @@ fn deleting_what_another_inserts_is_silent() {
     let (mut t, a, b, code, dict) = scene(Shape::Dict, cta("self.items[...]"));
     let key = item(&mut t, dict, "'k'");
     let drop = t.code("Shop.drop", plain("self.items[...]"));
+    t.at(b, drop, STORE, Action::Delete, key, Value::Unknown);
+    t.read(a, code, key);
+    t.at(a, code, WRITE, Action::Insert, key, Value::Int(1));
+    t.at(b, drop, STORE, Action::Delete, key, Value::Unknown);
+    assert!(t.verdicts().iter().all(|verdict| verdict.ends_with("note")), "{:?}", t.verdicts());
+}
+
+#[test]
+fn an_item_taken_away_between_check_and_store_is_a_race() {
+    let (mut t, a, b, code, dict) = scene(Shape::Dict, cta("self.items[...]"));
+    let key = item(&mut t, dict, "'k'");
+    let drop = t.code("Shop.drop", plain("self.items[...]"));
     t.read(a, code, key);
     t.at(b, drop, STORE, Action::Delete, key, Value::Unknown);
     t.at(a, code, WRITE, Action::Insert, key, Value::Int(1));
-    assert!(t.verdicts().iter().all(|verdict| verdict.ends_with("note")), "{:?}", t.verdicts());
+    t.is(&["check-then-act Shop.items['k'] observed error"]);
 }
 
 #[test]

@@ -136,5 +136,4 @@ fn a_forked_child_is_another_world() {
     let access = Access { stack, frame: FrameId(1), action: Action::Write, object: x.object, key: x.key, value: Value::Int(1) };
     t.analysis.record(&Record { time: 1, process: ProcessId(1), thread: Tid(900), event: Event::Access(access) });
     t.is_silent();
-    assert_eq!(t.report().coverage.processes, 2);
 }

@@ -181,15 +181,16 @@ fn double_checked_locking_is_silent() {
 }
 
 #[test]
-fn storing_the_same_object_twice_is_a_note() {
-    let mut t = two(cta("x"), |t, a, b, code, x| {
-        let same = Value::Object(77, TextId(0));
-        t.read(a, code, x);
-        t.read(b, code, x);
-        t.at(a, code, WRITE, Action::Write, x, same);
-        t.at(b, code, WRITE, Action::Write, x, same);
-    });
-    t.is(&["check-then-act app.x observed note"]);
+fn storing_the_same_object_twice_with_nothing_in_between_is_a_note() {
+    for (plan, severity) in [(latent_cta("x"), "latent note"), (cta("x"), "possible error")] {
+        let mut t = two(plan, |t, a, b, code, x| {
+            for who in [a, b] {
+                t.read(who, code, x);
+                t.at(who, code, WRITE, Action::Write, x, Value::Object(77, TextId(0)));
+            }
+        });
+        t.is(&[&format!("check-then-act app.x {severity}")]);
+    }
 }
 
 #[test]
