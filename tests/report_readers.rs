@@ -79,6 +79,31 @@ fn junit_is_read_as_failures_under_their_tests() {
     }
 }
 
+/// What Perfetto's importer of this format asks for (its `json_trace_parser`), checked event by event.
+#[test]
+fn trace_events_have_what_a_viewer_needs() {
+    for name in SAMPLES {
+        let document = json(Format::Chrome, name);
+        let events = document["traceEvents"].as_array().expect("events");
+        for event in events {
+            assert!(event["pid"].is_u64() && event["tid"].is_u64() && event["name"].is_string(), "{event}");
+            let timed = event["ts"].as_f64().is_some_and(|ts| ts >= 0.0);
+            let fits = match event["ph"].as_str() {
+                Some("M") => event["args"]["name"].is_string(),
+                Some("X") => timed && event["dur"].as_f64().is_some_and(|dur| dur >= 0.0),
+                Some("i") => timed && event["s"] == "t",
+                Some("b" | "e") => timed && event["id"].is_string() && event["cat"].is_string(),
+                _ => false,
+            };
+            assert!(fits, "{event}");
+        }
+        if name == "shop" {
+            let windows = events.iter().filter(|event| event["cat"] == "window").count();
+            assert_eq!(windows, 2, "one for each finding with a timeline");
+        }
+    }
+}
+
 #[test]
 fn json_reads_back_as_it_was() {
     for name in SAMPLES {

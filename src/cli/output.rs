@@ -7,7 +7,7 @@ use std::path::PathBuf;
 #[derive(Debug, Clone, Default, Args)]
 #[command(next_help_heading = "Report")]
 pub struct OutputArgs {
-    /// Format of the report: text, json, sarif, junit, github, markdown or html. May be given several times: the first format
+    /// Format of the report: text, json, sarif, junit, github, markdown, html or chrome (for Perfetto). May be given several times: the first format
     /// goes to the first --output, and so on; one without a file goes to the terminal
     #[arg(long, value_name = "FORMAT")]
     pub format: Vec<Format>,

@@ -13,6 +13,7 @@ use crate::analysis::{Analysis, Options};
 use crate::cli::report::ReportArgs;
 use crate::event::Event;
 use crate::finding::{Report, merge};
+use crate::report::chrome::Chart;
 use crate::report::source::SourceMap;
 use crate::trace::{self, Item, Missing, Reader, SourceLines};
 
@@ -27,30 +28,40 @@ const STEP: u64 = 1 << 16;
 /// A trace that cannot be read, or an output that cannot be written.
 pub fn run(args: &ReportArgs) -> Result<u8, Failure> {
     let delivery = Delivery::prepare(&args.report, Stream::Stdout)?.quiet(args.quiet);
-    let (report, sources) = analyse(&args.traces)?;
-    Ok(delivery.deliver(report, &sources)?.exit(0))
+    let draw = if delivery.wants_chart() { Draw::Chart } else { Draw::Nothing };
+    let (report, sources, chart) = analyse(&args.traces, draw)?;
+    Ok(delivery.deliver_with(report, &sources, &chart)?.exit(0))
 }
 
-/// One report of all the traces, and the source lines that travelled with them.
+/// Whether the events are to be drawn as well as judged.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Draw {
+    Nothing,
+    Chart,
+}
+
+/// One report of all the traces, the source lines that travelled with them, and the chart of their events.
 ///
 /// # Errors
 /// A trace that cannot be read: what the others say is then no answer.
-pub fn analyse(paths: &[PathBuf]) -> Result<(Report, SourceMap), Failure> {
+pub fn analyse(paths: &[PathBuf], draw: Draw) -> Result<(Report, SourceMap, Chart), Failure> {
     let readers: Vec<Reader> = distinct(paths).into_iter().map(Reader::open).collect::<Result<_, _>>()?;
     let bar = progress_bar(&readers);
-    let results: Vec<Replayed> = readers.into_par_iter().map(|reader| replay(reader, &bar)).collect();
+    let results: Vec<Replayed> = readers.into_par_iter().map(|reader| replay(reader, draw, &bar)).collect();
     bar.finish_and_clear();
     let mut sources = SourceMap::with_disk();
     let mut reports = Vec::new();
-    for (replayed, path) in results.into_iter().zip(distinct(paths)) {
+    let mut chart = Chart::new();
+    for (mut replayed, path) in results.into_iter().zip(distinct(paths)) {
         replayed.add_sources(&mut sources);
+        chart.join(std::mem::take(&mut replayed.chart));
         reports.push(replayed.into_report(path, paths.len() > 1));
     }
     let report = match (reports.pop(), reports.is_empty()) {
         (Some(only), true) => only,
         (last, _) => merge::merge(reports.into_iter().chain(last).collect()),
     };
-    Ok((report, sources))
+    Ok((report, sources, chart))
 }
 
 impl From<trace::Error> for Failure {
@@ -84,9 +95,11 @@ struct Replayed {
     missing: Missing,
     lines: Vec<SourceLines>,
     directories: BTreeSet<String>,
+    chart: Chart,
 }
 
-fn replay(mut reader: Reader, bar: &ProgressBar) -> Replayed {
+fn replay(mut reader: Reader, draw: Draw, bar: &ProgressBar) -> Replayed {
+    let mut chart = Chart::new();
     let mut analysis = Analysis::new(Options::default());
     let (mut recorded, mut lines, mut directories) = (None, Vec::new(), BTreeSet::new());
     let (mut records, mut position): (u64, u64) = (0, 0);
@@ -94,6 +107,9 @@ fn replay(mut reader: Reader, bar: &ProgressBar) -> Replayed {
         match item {
             Item::Record(record) => {
                 analysis.record(&record);
+                if draw == Draw::Chart {
+                    chart.record(&record);
+                }
                 if let Event::Process(info) = record.event {
                     directories.insert(info.directory);
                 }
@@ -107,7 +123,14 @@ fn replay(mut reader: Reader, bar: &ProgressBar) -> Replayed {
             Item::Source(found) => lines.push(found),
         }
     }
-    Replayed { report: analysis.report(), recorded, missing: reader.missing().clone(), lines, directories }
+    Replayed {
+        report: analysis.report(),
+        recorded,
+        missing: reader.missing().clone(),
+        lines,
+        directories,
+        chart: chart.finished(),
+    }
 }
 
 impl Replayed {

@@ -9,11 +9,13 @@
 //! | [`github`] | workflow annotations |
 //! | [`markdown`] | for a job summary or a merge request |
 //! | [`html`] | one self-contained page |
+//! | [`chrome`] | trace-event JSON for Perfetto and `chrome://tracing` |
 //! | [`source`] | source lines: those that travel with the trace first, then the disk's |
 //! | [`harmless`] | names that cannot act on a terminal or deceive a reader |
 //! | [`side`] | accesses grouped by strand, and the window |
 //! | [`words`] | phrases that several formats share |
 
+pub mod chrome;
 pub mod github;
 pub mod harmless;
 pub mod html;
@@ -43,6 +45,7 @@ pub enum Format {
     Github,
     Markdown,
     Html,
+    Chrome,
 }
 
 /// How to show it. What to show has been decided before.
@@ -65,7 +68,8 @@ impl Default for Options {
     }
 }
 
-/// Writes the report in the given format. The output depends on nothing but the arguments.
+/// Writes the report in the given format. The output depends on nothing but the arguments. [`Format::Chrome`] shows the
+/// findings' own moments only; with the events of a trace it is written by [`chrome::write`].
 ///
 /// # Errors
 /// Those of `out`.
@@ -78,12 +82,21 @@ pub fn write(format: Format, report: &Report, sources: &SourceMap, options: &Opt
         Format::Github => github::write(report, sources, out),
         Format::Markdown => markdown::write(report, sources, out),
         Format::Html => html::write(report, sources, out),
+        Format::Chrome => chrome::write(report, &chrome::Chart::new(), out),
     }
 }
 
 impl Format {
-    pub const ALL: [Format; 7] =
-        [Format::Text, Format::Json, Format::Sarif, Format::Junit, Format::Github, Format::Markdown, Format::Html];
+    pub const ALL: [Format; 8] = [
+        Format::Text,
+        Format::Json,
+        Format::Sarif,
+        Format::Junit,
+        Format::Github,
+        Format::Markdown,
+        Format::Html,
+        Format::Chrome,
+    ];
 
     #[must_use]
     pub fn name(self) -> &'static str {
@@ -95,6 +108,7 @@ impl Format {
             Format::Github => "github",
             Format::Markdown => "markdown",
             Format::Html => "html",
+            Format::Chrome => "chrome",
         }
     }
 

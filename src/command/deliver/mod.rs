@@ -14,6 +14,7 @@ use crate::finding::policy::baseline::Baseline;
 use crate::finding::policy::config::FailOn;
 use crate::finding::policy::{Date, Policy, Reason, apply};
 use crate::finding::{Report, Severity, merge};
+use crate::report::chrome::{self, Chart};
 use crate::report::source::SourceMap;
 use crate::report::{self, Color, Format, Options};
 use std::io::{self, IsTerminal, Write};
@@ -105,7 +106,21 @@ impl Delivery {
     ///
     /// # Errors
     /// An output that cannot be written; the other outputs are still attempted.
-    pub fn deliver(&self, mut report: Report, sources: &SourceMap) -> Result<Verdict, DeliverError> {
+    pub fn deliver(&self, report: Report, sources: &SourceMap) -> Result<Verdict, DeliverError> {
+        self.deliver_with(report, sources, &Chart::new())
+    }
+
+    /// Is a chart of the events wanted? It costs memory to make one.
+    #[must_use]
+    pub fn wants_chart(&self) -> bool {
+        self.jobs.iter().any(|job| job.format == Format::Chrome)
+    }
+
+    /// [`Delivery::deliver`] with a chart of the events.
+    ///
+    /// # Errors
+    /// As there.
+    pub fn deliver_with(&self, mut report: Report, sources: &SourceMap, chart: &Chart) -> Result<Verdict, DeliverError> {
         if report.schema.is_empty() {
             Report::SCHEMA.clone_into(&mut report.schema);
         }
@@ -119,12 +134,12 @@ impl Delivery {
         let mut result = Ok(());
         for job in &self.jobs {
             if job.file.is_some() || failing > 0 || !self.quiet {
-                result = result.and(self.perform(job, &report, sources));
+                result = result.and(self.perform(job, &report, sources, chart));
             }
         }
         // What a full disk has no room for is not lost.
         if result.is_err() && self.jobs.iter().all(|job| job.file.is_some()) {
-            self.print(Format::Text, &report, sources)?;
+            self.print(Format::Text, &report, sources, chart)?;
         }
         result.map(|()| Verdict { failing, exit_code: self.exit_code })
     }
@@ -150,29 +165,36 @@ impl Delivery {
         apply(&self.policy, report, sources, today)
     }
 
-    fn perform(&self, job: &Job, report: &Report, sources: &SourceMap) -> Result<(), DeliverError> {
-        let Some(file) = &job.file else { return self.print(job.format, report, sources) };
+    fn perform(&self, job: &Job, report: &Report, sources: &SourceMap, chart: &Chart) -> Result<(), DeliverError> {
+        let Some(file) = &job.file else { return self.print(job.format, report, sources, chart) };
         let options = Options { color: self.color.unwrap_or(Color::Never), ..Options::default() };
-        let mut bytes = Vec::new();
-        report::write(job.format, report, sources, &options, &mut bytes).expect("writing to memory cannot fail");
-        files::write(file, &bytes)
+        files::write(file, &rendered(job.format, report, sources, &options, chart))
     }
 
-    fn print(&self, format: Format, report: &Report, sources: &SourceMap) -> Result<(), DeliverError> {
+    fn print(&self, format: Format, report: &Report, sources: &SourceMap, chart: &Chart) -> Result<(), DeliverError> {
         let (terminal, mut stream): (bool, Box<dyn Write>) = match self.stream {
             Stream::Stdout => (io::stdout().is_terminal(), Box::new(io::stdout().lock())),
             Stream::Stderr => (io::stderr().is_terminal(), Box::new(io::stderr().lock())),
         };
         let color = self.color.unwrap_or(if terminal && settings::terminal_takes_color() { Color::Always } else { Color::Never });
         let options = Options { color, width: width(terminal) };
-        let mut bytes = Vec::new();
-        report::write(format, report, sources, &options, &mut bytes).expect("writing to memory cannot fail");
+        let bytes = rendered(format, report, sources, &options, chart);
         match stream.write_all(&bytes).and_then(|()| stream.flush()) {
             // Whoever reads has seen enough.
             Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(()),
             result => result.map_err(DeliverError::Print),
         }
     }
+}
+
+fn rendered(format: Format, report: &Report, sources: &SourceMap, options: &Options, chart: &Chart) -> Vec<u8> {
+    let mut bytes = Vec::new();
+    let result = match format {
+        Format::Chrome => chrome::write(report, chart, &mut bytes),
+        _ => report::write(format, report, sources, options, &mut bytes),
+    };
+    result.expect("writing to memory cannot fail");
+    bytes
 }
 
 /// Columns for text on this terminal, or a fixed number where there is none.

@@ -12,6 +12,7 @@ use crate::command::failure::Failure;
 use crate::command::recording::{self, Recording};
 use crate::event::{Event, ProcessId, Record, TextId, Tid};
 use crate::finding::{Finding, Kind, Report};
+use crate::report::chrome::Chart;
 use crate::report::source::SourceMap;
 use crate::report::{self, text};
 
@@ -53,6 +54,8 @@ pub fn batch_of(remarks: &[Remark], process: ProcessId) -> Message {
 pub struct Judge {
     analysis: Analysis,
     recording: Recording,
+    /// Only where it is wanted.
+    chart: Option<Chart>,
     dump: Option<std::io::BufWriter<std::fs::File>>,
 }
 
@@ -60,16 +63,18 @@ pub struct Judge {
 #[derive(Debug)]
 pub struct Judged {
     pub report: Report,
+    /// Empty unless it was wanted.
+    pub chart: Chart,
     /// Why the trace is not what it should be.
     pub broken: Option<Failure>,
 }
 
 impl Judge {
-    pub fn new(args: &RunArgs) -> Result<Judge, Failure> {
+    pub fn new(args: &RunArgs, chart: Option<Chart>) -> Result<Judge, Failure> {
         let recording = Recording::start(&args.trace, recording::sources(args.report.no_source))?;
         let dump =
             std::env::var_os("RACETRACE_DUMP").and_then(|path| std::fs::File::create(path).ok()).map(std::io::BufWriter::new);
-        Ok(Judge { analysis: Analysis::new(Options::default()), recording, dump })
+        Ok(Judge { analysis: Analysis::new(Options::default()), recording, chart, dump })
     }
 
     /// Takes batches until nobody sends any more.
@@ -86,12 +91,15 @@ impl Judge {
         }
         let mut report = self.analysis.report();
         let broken = self.recording.finish(&mut report, &sources());
-        Judged { report, broken }
+        Judged { report, chart: self.chart.map(Chart::finished).unwrap_or_default(), broken }
     }
 
     fn take(&mut self, record: &Record) {
         self.analysis.record(record);
         self.recording.record(record);
+        if let Some(chart) = &mut self.chart {
+            chart.record(record);
+        }
         if let Some(dump) = &mut self.dump {
             let _ = writeln!(dump, "{} {} {} {:?}", record.time, record.process.0, record.thread.0, record.event);
         }

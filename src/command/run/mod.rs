@@ -27,6 +27,7 @@ use crate::collect::session::collector::{Collector, Ending, Outcome};
 use crate::collect::session::directory::SessionDirectory;
 use crate::collect::session::notes;
 use crate::event::ProcessId;
+use crate::report::chrome::Chart;
 use judge::{Judge, Judged};
 use supervise::{Ended, Signals, Supervised};
 
@@ -50,7 +51,7 @@ pub fn run(args: &RunArgs) -> Result<u8, Failure> {
     let directory = SessionDirectory::create().map_err(|error| {
         Failure::new(error.to_string()).advise("set TMPDIR to a directory with some room that is not mounted noexec")
     })?;
-    let judge = Judge::new(args)?;
+    let judge = Judge::new(args, delivery.wants_chart().then(Chart::new))?;
     let mark = directory.mark();
     let mut command = Command::new(program);
     command.args(arguments).envs(directory.environment());
@@ -149,8 +150,11 @@ fn conclude(args: &RunArgs, delivery: &Delivery, ended: &Ended, outcome: &Outcom
         report.target.command = args.command.iter().map(|part| part.to_string_lossy().into_owned()).collect();
     }
     let unseen = (outcome.processes == 0).then(|| unwatched::nothing_seen(&report));
-    let verdict =
-        if unseen.is_some() && args.report.output.is_empty() { None } else { Some(delivery.deliver(report, &judge::sources())?) };
+    let verdict = if unseen.is_some() && args.report.output.is_empty() {
+        None
+    } else {
+        Some(delivery.deliver_with(report, &judge::sources(), &judged.chart)?)
+    };
     let own = if ended.timed_out { TIMED_OUT } else { ended.code() };
     match (unseen, judged.broken) {
         (Some(failure), _) => Err(failure),
