@@ -62,7 +62,7 @@ fn message(finding: &Finding, sources: &SourceMap) -> String {
     for access in &finding.accesses {
         let place = access.stack.first().map_or_else(|| "an unknown place".to_owned(), |frame| words::frame(sources, frame));
         let strand = format!("{} '{}'", words::name(&access.strand.kind), words::name(&access.strand.name));
-        let locks = words::locks(sources, &access.locks);
+        let locks = words::View::anywhere(sources).locks(&access.locks);
         lines.push(format!("{}: {} at {place} by {strand}, {locks}", words::name(&access.role), words::deed(access)));
     }
     if let Some(observed) = &finding.observed {

@@ -24,55 +24,100 @@ pub fn place(sources: &SourceMap, file: &str, line: u32) -> String {
 /// `app.py:12 in work`.
 #[must_use]
 pub fn frame(sources: &SourceMap, frame: &Frame) -> String {
-    let place = place(sources, &frame.file, frame.line);
-    if frame.function.is_empty() { place } else { format!("{place} in {}", name(&frame.function)) }
+    View::anywhere(sources).frame(frame)
 }
 
-/// `thread 'Worker-1' (started at app.py:30 in main)`, with the process where there are several.
-#[must_use]
-pub fn strand(sources: &SourceMap, strand: &StrandReport, with_process: bool) -> String {
-    let mut text = format!("{} '{}'", name(&strand.kind), name(&strand.name));
-    if let Some(task) = strand.task.as_ref().filter(|task| strand.kind == "task" && **task != strand.name) {
-        text = format!("{text} ({})", name(task));
+/// How places are told: a reader who looks at one file need not be told its name again.
+#[derive(Debug, Clone, Copy)]
+pub struct View<'a> {
+    sources: &'a SourceMap,
+    here: &'a str,
+}
+
+impl<'a> View<'a> {
+    /// Every place with its file.
+    #[must_use]
+    pub fn anywhere(sources: &'a SourceMap) -> View<'a> {
+        View { sources, here: "" }
     }
-    if with_process && let Some(pid) = strand.pid {
-        text = format!("{text} of process {pid}");
+
+    /// Beside an excerpt of this side's file.
+    #[must_use]
+    pub fn beside(sources: &'a SourceMap, side: &Side<'a>) -> View<'a> {
+        let frame = side.accesses.first().and_then(|access| access.stack.first());
+        View { sources, here: frame.map_or("", |frame| frame.file.as_str()) }
     }
-    match strand.started.first() {
-        Some(started) => format!("{text}, started at {}", frame(sources, started)),
-        None => text,
+
+    fn place(&self, file: &str, line: u32) -> String {
+        if file == self.here { format!("line {line}") } else { place(self.sources, file, line) }
+    }
+
+    #[must_use]
+    pub fn frame(&self, frame: &Frame) -> String {
+        let place = self.place(&frame.file, frame.line);
+        if frame.function.is_empty() { place } else { format!("{place} in {}", name(&frame.function)) }
+    }
+
+    /// `thread 'Worker-1', started at app.py:30 in main`, with the process where there are several.
+    #[must_use]
+    pub fn strand(&self, strand: &StrandReport, with_process: bool) -> String {
+        let mut text = format!("{} '{}'", name(&strand.kind), name(&strand.name));
+        if let Some(task) = strand.task.as_ref().filter(|task| strand.kind == "task" && **task != strand.name) {
+            text = format!("{text} ({})", name(task));
+        }
+        if with_process && let Some(pid) = strand.pid {
+            text = format!("{text} of process {pid}");
+        }
+        // The program's own line says more than the library's that it goes through.
+        let own = strand.started.iter().find(|frame| !is_library(&frame.file));
+        match own.or(strand.started.first()) {
+            Some(started) => format!("{text}, started at {}", self.frame(started)),
+            None => text,
+        }
+    }
+
+    /// Those who called the access's function, without the library's machinery.
+    #[must_use]
+    pub fn callers(&self, access: &AccessReport) -> Vec<String> {
+        access.stack.iter().skip(1).filter(|frame| !is_library(&frame.file)).map(|frame| self.frame(frame)).collect()
+    }
+
+    /// `no lock held`, or `holding app.lock (created at app.py:3)`.
+    #[must_use]
+    pub fn locks(&self, locks: &[LockReport]) -> String {
+        if locks.is_empty() {
+            return "no lock held".to_owned();
+        }
+        let each: Vec<String> = locks.iter().map(|lock| self.lock(lock)).collect();
+        format!("holding {}", each.join(" and "))
+    }
+
+    /// The locks of all accesses of a side; of each one alone where they differ: a lock that is dropped and taken again.
+    #[must_use]
+    pub fn side_locks(&self, side: &Side<'_>) -> String {
+        let each: Vec<(String, String)> =
+            side.accesses.iter().map(|access| (name(&access.role), self.locks(&access.locks))).collect();
+        match each.split_first() {
+            Some(((_, first), rest)) if rest.iter().all(|(_, locks)| locks == first) => first.clone(),
+            _ => each.iter().map(|(role, locks)| format!("at '{role}' {locks}")).collect::<Vec<_>>().join("; "),
+        }
+    }
+
+    fn lock(&self, lock: &LockReport) -> String {
+        let at = |verb: &str, spot: &Place| format!("{verb} at {}", self.place(&spot.file, spot.line));
+        let details: Vec<String> =
+            [lock.created.as_ref().map(|spot| at("created", spot)), lock.acquired.as_ref().map(|spot| at("taken", spot))]
+                .into_iter()
+                .flatten()
+                .collect();
+        if details.is_empty() { name(&lock.name) } else { format!("{} ({})", name(&lock.name), details.join(", ")) }
     }
 }
 
-/// `no lock held`, or `holding app.lock (created at app.py:3)`.
-#[must_use]
-pub fn locks(sources: &SourceMap, locks: &[LockReport]) -> String {
-    if locks.is_empty() {
-        return "no lock held".to_owned();
-    }
-    let each: Vec<String> = locks.iter().map(|lock| self::lock(sources, lock)).collect();
-    format!("holding {}", each.join(" and "))
-}
-
-/// The locks of all accesses of a side; of each one alone where they differ: a lock that is dropped and taken again.
-#[must_use]
-pub fn side_locks(sources: &SourceMap, side: &Side<'_>) -> String {
-    let each: Vec<(String, String)> =
-        side.accesses.iter().map(|access| (name(&access.role), locks(sources, &access.locks))).collect();
-    match each.split_first() {
-        Some(((_, first), rest)) if rest.iter().all(|(_, locks)| locks == first) => first.clone(),
-        _ => each.iter().map(|(role, locks)| format!("at '{role}' {locks}")).collect::<Vec<_>>().join("; "),
-    }
-}
-
-fn lock(sources: &SourceMap, lock: &LockReport) -> String {
-    let at = |verb: &str, spot: &Place| format!("{verb} at {}", place(sources, &spot.file, spot.line));
-    let details: Vec<String> =
-        [lock.created.as_ref().map(|spot| at("created", spot)), lock.acquired.as_ref().map(|spot| at("taken", spot))]
-            .into_iter()
-            .flatten()
-            .collect();
-    if details.is_empty() { name(&lock.name) } else { format!("{} ({})", name(&lock.name), details.join(", ")) }
+/// Is the file part of Python's own library?
+fn is_library(file: &str) -> bool {
+    let within = ["/lib/python3", "/lib64/python3"].iter().find_map(|root| file.split_once(root));
+    file.starts_with("<frozen ") || within.is_some_and(|(_, rest)| !rest.contains("-packages/"))
 }
 
 /// `reads 41`, or the role alone where no words were given.
@@ -221,4 +266,24 @@ fn shell_word(word: &str) -> String {
     let word = name(word);
     let simple = !word.is_empty() && word.chars().all(|c| c.is_alphanumeric() || "-_./=:,+@%".contains(c));
     if simple { word } else { format!("'{}'", word.replace('\'', "'\\''")) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_library_is_told_from_what_is_installed() {
+        for file in ["/usr/lib/python3.11/threading.py", "/opt/py/lib/python3.13t/asyncio/tasks.py", "<frozen runpy>"] {
+            assert!(is_library(file), "{file}");
+        }
+        for file in [
+            "/usr/lib/python3/dist-packages/yaml.py",
+            "/v/lib/python3.12/site-packages/cachetools/keys.py",
+            "/srv/lib/app.py",
+            "<stdin>",
+        ] {
+            assert!(!is_library(file), "{file}");
+        }
+    }
 }

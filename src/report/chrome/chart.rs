@@ -1,7 +1,7 @@
 //! Collects from the events what a picture over time needs: lanes of threads, tasks on them, waits, and locks from acquire
 //! to release. Bounded: what no longer fits is counted. Accesses are not drawn: there are too many to see anything.
 
-use crate::event::{Event, LockKind, ObjectId, Record, TaskId, TextId, Tid};
+use crate::event::{CodeId, CodeInfo, Event, LockKind, ObjectId, Record, StackId, TaskId, TextId, Tid};
 use std::collections::{BTreeMap, HashMap, HashSet};
 
 /// More than a viewer shows fluently.
@@ -62,7 +62,11 @@ impl Shape {
 struct Process {
     name: String,
     texts: HashMap<TextId, String>,
+    codes: HashMap<CodeId, String>,
+    stacks: HashMap<StackId, CodeId>,
     locks: HashMap<ObjectId, TextId>,
+    /// Where locks were made: their name where they have no other.
+    made: HashMap<ObjectId, StackId>,
     tasks: HashMap<TaskId, TextId>,
     /// Index into the chart's lanes.
     threads: HashMap<Tid, usize>,
@@ -100,8 +104,13 @@ impl Chart {
             Event::Object { id, shape: crate::event::Shape::Lock, label: Some(label), .. } => {
                 process.locks.insert(*id, *label);
             }
-            Event::LockNew { lock, kind: LockKind::AsyncLock | LockKind::AsyncSemaphore(_), .. } => {
-                process.of_tasks.insert(*lock);
+            Event::Code(info) => drop(process.codes.insert(CodeId(info.id), code_name(info))),
+            Event::Stack { id, code, .. } => drop(process.stacks.insert(*id, *code)),
+            Event::LockNew { lock, kind, stack } => {
+                process.made.insert(*lock, *stack);
+                if matches!(kind, LockKind::AsyncLock | LockKind::AsyncSemaphore(_)) {
+                    process.of_tasks.insert(*lock);
+                }
             }
             Event::TaskNew { task, name, .. } => drop(process.tasks.insert(*task, *name)),
             Event::ThreadBegin { name, .. } => {
@@ -303,8 +312,17 @@ impl Process {
 
     fn lock(&self, lock: ObjectId) -> String {
         let label = self.locks.get(&lock).map(|label| self.text(*label)).filter(|label| !label.is_empty());
-        label.unwrap_or_else(|| "a lock".to_owned())
+        let made = || self.codes.get(self.stacks.get(self.made.get(&lock)?)?);
+        let made = || made().map_or_else(|| "a lock".to_owned(), |code| format!("lock made in {code}"));
+        label.unwrap_or_else(made)
     }
+}
+
+/// `main (app.py)`.
+fn code_name(info: &CodeInfo) -> String {
+    let code = &info.code;
+    let base = code.filename.rsplit('/').next().unwrap_or(&code.filename);
+    format!("{} ({base})", code.qualname)
 }
 
 #[cfg(test)]

@@ -144,14 +144,15 @@ fn facts(finding: &Finding) -> Vec<(&'static str, String)> {
 }
 
 fn side_entry(finding: &Finding, side: &Side<'_>, sources: &SourceMap, with_process: bool) -> SideEntry {
+    let view = words::View::beside(sources, side);
     let first = side.accesses.first();
     let stack = first.map(|access| access.stack.as_slice()).unwrap_or_default();
     SideEntry {
         first: side.part == Part::First,
         place: stack.first().map_or_else(|| "place unknown".to_owned(), |frame| words::frame(sources, frame)),
-        strand: first.map(|access| words::strand(sources, &access.strand, with_process)).unwrap_or_default(),
-        locks: words::side_locks(sources, side),
-        callers: stack.iter().skip(1).map(|frame| words::frame(sources, frame)).collect(),
+        strand: first.map(|access| view.strand(&access.strand, with_process)).unwrap_or_default(),
+        locks: view.side_locks(side),
+        callers: first.map(|access| view.callers(access)).unwrap_or_default(),
         lines: lines(finding, side, sources),
     }
 }

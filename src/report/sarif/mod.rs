@@ -124,9 +124,13 @@ fn message(finding: &Finding) -> String {
 }
 
 fn sentence(access: &AccessReport, sources: &SourceMap) -> String {
-    let strand = words::strand(sources, &access.strand, true);
-    let text =
-        format!("{}: {} by {strand}; {}", words::name(&access.role), words::deed(access), words::locks(sources, &access.locks));
+    let strand = words::View::anywhere(sources).strand(&access.strand, true);
+    let text = format!(
+        "{}: {} by {strand}; {}",
+        words::name(&access.role),
+        words::deed(access),
+        words::View::anywhere(sources).locks(&access.locks)
+    );
     text.replace("](", "\\](")
 }
 
@@ -135,7 +139,7 @@ fn code_flows(finding: &Finding, sources: &SourceMap) -> Vec<CodeFlow> {
     let mut flows: Vec<(String, ThreadFlow)> = Vec::new();
     for (index, access) in finding.accesses.iter().enumerate() {
         let Some(frame) = access.stack.first() else { continue };
-        let name = words::strand(sources, &access.strand, true);
+        let name = words::View::anywhere(sources).strand(&access.strand, true);
         let step = FlowLocation {
             location: location(frame, sources).saying(sentence(access, sources)),
             execution_order: order(finding, index),

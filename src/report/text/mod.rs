@@ -9,7 +9,7 @@ use super::side::{Side, sides};
 use super::source::SourceMap;
 use super::words;
 use super::{Color, Options};
-use crate::finding::{AccessReport, Finding, Frame, Report, Severity};
+use crate::finding::{Finding, Frame, Report, Severity};
 use paint::{Paint, Style};
 use std::io::{self, Write};
 
@@ -93,7 +93,7 @@ impl Page<'_> {
         };
         self.line(text, &format!("{pad}{} {place}", self.paint.paint(Style::Frame, arrow)));
         self.noted(text, gutter, "|", &self.who(side));
-        if let Some(callers) = self.callers(first) {
+        if let Some(callers) = self.callers(side) {
             self.noted(text, gutter, "|", &callers);
         }
         self.line(text, &format!("{pad} {}", self.paint.paint(Style::Frame, "|")));
@@ -102,16 +102,17 @@ impl Page<'_> {
     }
 
     fn who(&self, side: &Side<'_>) -> String {
-        let strand = side.accesses.first().map(|access| words::strand(self.sources, &access.strand, self.with_process));
-        format!("{}; {}", strand.unwrap_or_default(), words::side_locks(self.sources, side))
+        let view = words::View::beside(self.sources, side);
+        let strand = side.accesses.first().map(|access| view.strand(&access.strand, self.with_process));
+        format!("{}; {}", strand.unwrap_or_default(), view.side_locks(side))
     }
 
-    fn callers(&self, access: &AccessReport) -> Option<String> {
-        let callers = access.stack.get(1..).filter(|callers| !callers.is_empty())?;
-        let shown: Vec<String> = callers.iter().take(MOST_CALLERS).map(|frame| words::frame(self.sources, frame)).collect();
-        let more = callers.len().saturating_sub(MOST_CALLERS);
+    fn callers(&self, side: &Side<'_>) -> Option<String> {
+        let callers = words::View::beside(self.sources, side).callers(side.accesses.first()?);
+        let shown = callers.get(..MOST_CALLERS).unwrap_or(&callers);
+        let more = callers.len() - shown.len();
         let rest = if more > 0 { format!(", and {more} more") } else { String::new() };
-        Some(format!("called from {}{rest}", shown.join(", from ")))
+        (!callers.is_empty()).then(|| format!("called from {}{rest}", shown.join(", from ")))
     }
 
     fn facts(&self, text: &mut String, finding: &Finding, gutter: usize) {
