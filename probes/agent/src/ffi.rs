@@ -8,9 +8,9 @@ use std::ffi::{c_char, c_int, c_long, c_void};
 /// A `PyObject *` (borrowed unless said otherwise), or a pointer into an interpreter structure.
 pub type Obj = *mut u8;
 
-pub type CFunction = unsafe extern "C" fn(Obj, Obj) -> Obj;
-pub type FastFunction = unsafe extern "C" fn(Obj, *const Obj, isize) -> Obj;
-pub type KeywordFunction = unsafe extern "C" fn(Obj, Obj, Obj) -> Obj;
+pub type CFunction = unsafe extern "C-unwind" fn(Obj, Obj) -> Obj;
+pub type FastFunction = unsafe extern "C-unwind" fn(Obj, *const Obj, isize) -> Obj;
+pub type KeywordFunction = unsafe extern "C-unwind" fn(Obj, Obj, Obj) -> Obj;
 
 #[repr(C)]
 pub struct MethodDef {
@@ -27,7 +27,7 @@ pub const METH_O: c_int = 8;
 pub const METH_FASTCALL: c_int = 0x80;
 pub const METH_METHOD: c_int = 0x200;
 
-unsafe extern "C" {
+unsafe extern "C-unwind" {
     pub fn Py_IncRef(object: Obj);
     pub fn Py_DecRef(object: Obj);
     pub fn Py_GetVersion() -> *const c_char;

@@ -3,7 +3,9 @@
 //!
 //! It is loaded like an extension module, by the hook that `racetrace run` puts on the path, and linked to no libpython.
 //! Rules: no panic leaves it, nothing unwinds into C, no Python code runs on the hot path, and when anything is in doubt
-//! it stops recording and lets the program go on.
+//! it stops recording and lets the program go on. One thing does pass through: when the interpreter is taken down, it ends
+//! threads that still wait by `pthread_exit`, which unwinds their stacks; so everything that calls the interpreter back is
+//! `extern "C-unwind"` and owns nothing while it does.
 //!
 //! | module | holds |
 //! |---|---|

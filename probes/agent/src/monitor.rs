@@ -165,7 +165,7 @@ fn frame_of(fixed: &Fixed, code: Obj) -> Option<Obj> {
 }
 
 /// A function is entered (or a generator resumed) for the first time since it was last looked at.
-unsafe extern "C" fn on_start(_self: Obj, args: *const Obj, count: isize) -> Obj {
+unsafe extern "C-unwind" fn on_start(_self: Obj, args: *const Obj, count: isize) -> Obj {
     let Some(fixed) = state::fixed() else { return none() };
     if count < 2 || !ring::recording() {
         return disable();
@@ -194,7 +194,7 @@ unsafe extern "C" fn on_start(_self: Obj, args: *const Obj, count: isize) -> Obj
     if again == Some(false) { disable() } else { none() }
 }
 
-unsafe extern "C" fn on_return(_self: Obj, args: *const Obj, count: isize) -> Obj {
+unsafe extern "C-unwind" fn on_return(_self: Obj, args: *const Obj, count: isize) -> Obj {
     let Some(fixed) = state::fixed() else { return none() };
     if count < 3 {
         return none();
@@ -211,7 +211,7 @@ unsafe extern "C" fn on_return(_self: Obj, args: *const Obj, count: isize) -> Ob
 }
 
 /// A coroutine gives way.
-unsafe extern "C" fn on_yield(_self: Obj, args: *const Obj, count: isize) -> Obj {
+unsafe extern "C-unwind" fn on_yield(_self: Obj, args: *const Obj, count: isize) -> Obj {
     let Some(fixed) = state::fixed() else { return none() };
     if count < 3 || thread::loops() == 0 {
         return none();
@@ -236,7 +236,7 @@ pub fn suspended(fixed: &Fixed, frame: Obj) {
     tasks::say(slot);
 }
 
-unsafe extern "C" fn on_instruction(_self: Obj, args: *const Obj, count: isize) -> Obj {
+unsafe extern "C-unwind" fn on_instruction(_self: Obj, args: *const Obj, count: isize) -> Obj {
     let Some(fixed) = state::fixed() else { return none() };
     if count < 2 || !ring::recording() {
         return disable();

@@ -264,7 +264,7 @@ fn has_plain_attributes(layout: &Layout, class: Obj) -> bool {
 fn base_object_type(layout: &Layout) -> Obj {
     let _ = layout;
     // SAFETY: PyBaseObject_Type is exported by every version.
-    unsafe extern "C" {
+    unsafe extern "C-unwind" {
         static mut PyBaseObject_Type: u8;
     }
     &raw mut PyBaseObject_Type
@@ -272,7 +272,7 @@ fn base_object_type(layout: &Layout) -> Obj {
 
 /// An interned str that lives for ever.
 fn interned(text: &std::ffi::CStr) -> Obj {
-    unsafe extern "C" {
+    unsafe extern "C-unwind" {
         fn PyUnicode_InternFromString(text: *const std::ffi::c_char) -> Obj;
     }
     // SAFETY: takes a NUL-terminated text.

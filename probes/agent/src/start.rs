@@ -68,7 +68,7 @@ fn none() -> Obj {
 }
 
 /// `start(session: str, libraries: tuple[str], standard: tuple[str])`. Returns None, or a str that says why not.
-unsafe extern "C" fn start(_module: Obj, args: Obj) -> Obj {
+unsafe extern "C-unwind" fn start(_module: Obj, args: Obj) -> Obj {
     std::panic::set_hook(Box::new(|_| {}));
     match std::panic::catch_unwind(|| begin(args)) {
         Ok(Ok(())) => none(),
@@ -169,7 +169,7 @@ pub fn is_finalizing() -> bool {
         ASK.store(ask, Ordering::Relaxed);
     }
     // SAFETY: takes nothing, gives an int.
-    ask != 0 && unsafe { std::mem::transmute::<usize, unsafe extern "C" fn() -> c_int>(ask)() } != 0
+    ask != 0 && unsafe { std::mem::transmute::<usize, unsafe extern "C-unwind" fn() -> c_int>(ask)() } != 0
 }
 
 /// In the child of a fork: the ring is the parent's. Ours is made when there is something to write.

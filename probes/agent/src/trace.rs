@@ -15,7 +15,7 @@ use crate::objects::type_info;
 use crate::state::{self, Fixed};
 use crate::{monitor, names, object, ring, sync, tasks, thread};
 
-type TraceFunction = unsafe extern "C" fn(Obj, Obj, c_int, Obj) -> c_int;
+type TraceFunction = unsafe extern "C-unwind" fn(Obj, Obj, c_int, Obj) -> c_int;
 
 const CALL: c_int = 0;
 const RETURN: c_int = 3;
@@ -98,7 +98,7 @@ fn settrace(call: &Call) -> Obj {
 
 /// Frames that were entered before watching began have had no call event.
 fn look_at_callers() {
-    unsafe extern "C" {
+    unsafe extern "C-unwind" {
         fn PyEval_GetFrame() -> Obj;
         fn PyFrame_GetBack(frame: Obj) -> Obj;
     }
@@ -137,7 +137,7 @@ fn prepare(fixed: &Fixed, frame_object: Obj) -> Option<&'static Entry> {
     Some(entry)
 }
 
-unsafe extern "C" fn traced(argument: Obj, frame_object: Obj, what: c_int, value: Obj) -> c_int {
+unsafe extern "C-unwind" fn traced(argument: Obj, frame_object: Obj, what: c_int, value: Obj) -> c_int {
     if ring::recording() {
         if let Some(fixed) = state::fixed() {
             thread::outermost(|| note(fixed, frame_object, what, value));

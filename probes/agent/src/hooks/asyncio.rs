@@ -100,19 +100,34 @@ fn observed(fixed: &Fixed, future: Obj) {
 }
 
 /// `Task.__init__(coro, *, loop, name, …)`.
-unsafe extern "C" fn task_init(task: Obj, args: Obj, kwargs: Obj) -> i32 {
-    type Init = unsafe extern "C" fn(Obj, Obj, Obj) -> i32;
+unsafe extern "C-unwind" fn task_init(task: Obj, args: Obj, kwargs: Obj) -> i32 {
+    type Init = unsafe extern "C-unwind" fn(Obj, Obj, Obj) -> i32;
+    // An eager task runs while it is being made: it has to be known before.
+    let eager = ring::recording() && is_eager(kwargs);
+    if eager {
+        note_made(task, args, kwargs, false);
+    }
     // SAFETY: `tp_init` as it was in this slot.
     let result = unsafe { std::mem::transmute::<usize, Init>(TASK_INIT.load(Ordering::Relaxed))(task, args, kwargs) };
-    if result == 0 && ring::recording() {
-        if let Some(fixed) = state::fixed() {
-            thread::outermost(|| made(fixed, task, args, kwargs));
-        }
+    if result == 0 && ring::recording() && !eager {
+        note_made(task, args, kwargs, true);
     }
     result
 }
 
-fn made(fixed: &Fixed, task: Obj, args: Obj, kwargs: Obj) {
+fn note_made(task: Obj, args: Obj, kwargs: Obj, complete: bool) {
+    if let Some(fixed) = state::fixed() {
+        thread::outermost(|| made(fixed, task, args, kwargs, complete));
+    }
+}
+
+fn is_eager(kwargs: Obj) -> bool {
+    // SAFETY: a dict or null; the result is borrowed.
+    !kwargs.is_null() && unsafe { ffi::PyDict_GetItemString(kwargs, c"eager_start".as_ptr()) } == object!(_Py_TrueStruct)
+}
+
+/// `complete`: the task object is filled in, and can be asked.
+fn made(fixed: &Fixed, task: Obj, args: Obj, kwargs: Obj, complete: bool) {
     let layout = &fixed.layout;
     // SAFETY: a tuple and a dict or null; results are borrowed.
     let coroutine = unsafe {
@@ -127,8 +142,12 @@ fn made(fixed: &Fixed, task: Obj, args: Obj, kwargs: Obj) {
     if coroutine.is_null() {
         return;
     }
-    hook_awaiting(layout, task);
-    let name = task_name(task);
+    let name = if complete {
+        hook_awaiting(layout, task);
+        task_name(task)
+    } else {
+        String::new()
+    };
     type_info(layout, layout.type_of(task));
     let frame = tasks::current_frame(layout);
     tasks::strand(fixed, frame);
@@ -179,7 +198,7 @@ fn hook_awaiting(layout: &Layout, task: Obj) {
         if make == 0 {
             return;
         }
-        let iterator = std::mem::transmute::<usize, unsafe extern "C" fn(Obj) -> Obj>(make)(task);
+        let iterator = std::mem::transmute::<usize, unsafe extern "C-unwind" fn(Obj) -> Obj>(make)(task);
         if iterator.is_null() {
             ffi::PyErr_Clear();
             return;
@@ -233,18 +252,19 @@ fn awaited(future: Obj, done: bool) {
     unsafe { ffi::Py_DecRef(future) };
 }
 
-unsafe extern "C" fn future_next(iterator: Obj) -> Obj {
+unsafe extern "C-unwind" fn future_next(iterator: Obj) -> Obj {
     let future = future_of(iterator);
     // SAFETY: `tp_iternext` as it was in this slot.
-    let result =
-        unsafe { std::mem::transmute::<usize, unsafe extern "C" fn(Obj) -> Obj>(ITER_NEXT.load(Ordering::Relaxed))(iterator) };
+    let result = unsafe {
+        std::mem::transmute::<usize, unsafe extern "C-unwind" fn(Obj) -> Obj>(ITER_NEXT.load(Ordering::Relaxed))(iterator)
+    };
     awaited(future, result.is_null());
     result
 }
 
-unsafe extern "C" fn future_send(iterator: Obj, value: Obj, result: *mut Obj) -> i32 {
+unsafe extern "C-unwind" fn future_send(iterator: Obj, value: Obj, result: *mut Obj) -> i32 {
     const NEXT: i32 = 1;
-    type Send = unsafe extern "C" fn(Obj, Obj, *mut Obj) -> i32;
+    type Send = unsafe extern "C-unwind" fn(Obj, Obj, *mut Obj) -> i32;
     let future = future_of(iterator);
     // SAFETY: `am_send` as it was in this slot.
     let outcome = unsafe { std::mem::transmute::<usize, Send>(ITER_SEND.load(Ordering::Relaxed))(iterator, value, result) };

@@ -12,15 +12,15 @@ use crate::objects::ended;
 use crate::state;
 use crate::{object, table::Table};
 
-type Destructor = unsafe extern "C" fn(Obj);
-type Free = unsafe extern "C" fn(*mut c_void);
+type Destructor = unsafe extern "C-unwind" fn(Obj);
+type Free = unsafe extern "C-unwind" fn(*mut c_void);
 
 /// Builtin types whose objects come and go often: each has a hook with its own place for the original.
 macro_rules! frequent {
     ($($hook:ident $original:ident $type:ident,)*) => {
         $(
             static $original: AtomicUsize = AtomicUsize::new(0);
-            unsafe extern "C" fn $hook(object: Obj) {
+            unsafe extern "C-unwind" fn $hook(object: Obj) {
                 ended(object);
                 // SAFETY: set before the hook was put in place; has the signature of a destructor.
                 let original: Destructor = unsafe { std::mem::transmute($original.load(Ordering::Relaxed)) };
@@ -125,7 +125,7 @@ fn subtype_destructor(layout: &Layout) -> usize {
 }
 
 /// `tp_free` of classes made in Python: called with the instance's type still in place.
-unsafe extern "C" fn instance_freed(object: *mut c_void) {
+unsafe extern "C-unwind" fn instance_freed(object: *mut c_void) {
     let object: Obj = object.cast();
     ended(object);
     let Some(fixed) = state::fixed() else { return };
@@ -136,7 +136,7 @@ unsafe extern "C" fn instance_freed(object: *mut c_void) {
 }
 
 fn default_free(layout: &Layout, class: Obj) -> usize {
-    unsafe extern "C" {
+    unsafe extern "C-unwind" {
         fn PyObject_GC_Del(object: *mut c_void);
         fn PyObject_Free(object: *mut c_void);
     }
@@ -148,7 +148,7 @@ fn default_free(layout: &Layout, class: Obj) -> usize {
 }
 
 /// `tp_dealloc` of other types; a subclass made in Python comes here through its base.
-unsafe extern "C" fn other_ended(object: Obj) {
+unsafe extern "C-unwind" fn other_ended(object: Obj) {
     ended(object);
     let Some(fixed) = state::fixed() else { return };
     let layout = &fixed.layout;

@@ -123,7 +123,7 @@ fn say_path(mut slot: Slot, path: &str) {
 
 /// A path argument (str, bytes or path-like), absolute; `None` for descriptors and what is no path.
 fn path_of(fixed: &Fixed, argument: Obj) -> Option<String> {
-    unsafe extern "C" {
+    unsafe extern "C-unwind" {
         fn PyOS_FSPath(path: Obj) -> Obj;
     }
     if argument.is_null() || fixed.layout.type_of(argument) == object!(PyLong_Type) {
@@ -163,7 +163,7 @@ fn note(work: impl FnOnce(&Fixed) -> Option<()>) {
 
 /// Runs `work` with the pending exception, if any, put aside.
 fn aside<R>(result: Obj, work: impl FnOnce(bool) -> R) -> R {
-    unsafe extern "C" {
+    unsafe extern "C-unwind" {
         fn PyErr_Fetch(kind: *mut Obj, value: *mut Obj, traceback: *mut Obj);
         fn PyErr_Restore(kind: Obj, value: Obj, traceback: Obj);
     }

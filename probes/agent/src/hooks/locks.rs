@@ -238,11 +238,11 @@ fn allocate(call: &Call) -> Obj {
     lock
 }
 
-unsafe extern "C" fn lock_new(class: Obj, args: Obj, kwargs: Obj) -> Obj {
+unsafe extern "C-unwind" fn lock_new(class: Obj, args: Obj, kwargs: Obj) -> Obj {
     made(&LOCK_NEW, LOCK, class, args, kwargs)
 }
 
-unsafe extern "C" fn rlock_new(class: Obj, args: Obj, kwargs: Obj) -> Obj {
+unsafe extern "C-unwind" fn rlock_new(class: Obj, args: Obj, kwargs: Obj) -> Obj {
     made(&RLOCK_NEW, RLOCK, class, args, kwargs)
 }
 

@@ -56,7 +56,7 @@ impl Call {
                     std::mem::transmute::<usize, ffi::FastFunction>(self.original)(self.receiver, args, count)
                 }
                 Arguments::Fast(args, count, names, true) => {
-                    type Function = unsafe extern "C" fn(Obj, *const Obj, isize, Obj) -> Obj;
+                    type Function = unsafe extern "C-unwind" fn(Obj, *const Obj, isize, Obj) -> Obj;
                     std::mem::transmute::<usize, Function>(self.original)(self.receiver, args, count, names)
                 }
             }
@@ -173,22 +173,22 @@ fn dispatch<const N: usize>(receiver: Obj, arguments: Arguments) -> Obj {
     handler(&call)
 }
 
-unsafe extern "C" fn none<const N: usize>(receiver: Obj, argument: Obj) -> Obj {
+unsafe extern "C-unwind" fn none<const N: usize>(receiver: Obj, argument: Obj) -> Obj {
     dispatch::<N>(receiver, Arguments::One(argument, false))
 }
-unsafe extern "C" fn one<const N: usize>(receiver: Obj, argument: Obj) -> Obj {
+unsafe extern "C-unwind" fn one<const N: usize>(receiver: Obj, argument: Obj) -> Obj {
     dispatch::<N>(receiver, Arguments::One(argument, true))
 }
-unsafe extern "C" fn tuple<const N: usize>(receiver: Obj, args: Obj) -> Obj {
+unsafe extern "C-unwind" fn tuple<const N: usize>(receiver: Obj, args: Obj) -> Obj {
     dispatch::<N>(receiver, Arguments::Tuple(args, std::ptr::null_mut(), false))
 }
-unsafe extern "C" fn tuple_keywords<const N: usize>(receiver: Obj, args: Obj, kwargs: Obj) -> Obj {
+unsafe extern "C-unwind" fn tuple_keywords<const N: usize>(receiver: Obj, args: Obj, kwargs: Obj) -> Obj {
     dispatch::<N>(receiver, Arguments::Tuple(args, kwargs, true))
 }
-unsafe extern "C" fn fast<const N: usize>(receiver: Obj, args: *const Obj, count: isize) -> Obj {
+unsafe extern "C-unwind" fn fast<const N: usize>(receiver: Obj, args: *const Obj, count: isize) -> Obj {
     dispatch::<N>(receiver, Arguments::Fast(args, count, std::ptr::null_mut(), false))
 }
-unsafe extern "C" fn fast_keywords<const N: usize>(receiver: Obj, args: *const Obj, count: isize, names: Obj) -> Obj {
+unsafe extern "C-unwind" fn fast_keywords<const N: usize>(receiver: Obj, args: *const Obj, count: isize, names: Obj) -> Obj {
     dispatch::<N>(receiver, Arguments::Fast(args, count, names, true))
 }
 

@@ -87,7 +87,7 @@ fn wrap(function: Obj, token: u64) -> Option<Obj> {
 }
 
 /// Runs in the new thread.
-unsafe extern "C" fn begin(pair: Obj, args: Obj, kwargs: Obj) -> Obj {
+unsafe extern "C-unwind" fn begin(pair: Obj, args: Obj, kwargs: Obj) -> Obj {
     // SAFETY: `pair` was made by `wrap`.
     let (function, token) =
         unsafe { (ffi::PyTuple_GetItem(pair, 0), ffi::PyLong_AsLongLong(ffi::PyTuple_GetItem(pair, 1)) as u64) };
