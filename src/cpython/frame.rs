@@ -178,7 +178,15 @@ impl<M: Memory> Python<M> {
     /// # Errors
     /// When they cannot be read.
     pub fn slots(&self, frame: RemoteAddr, count: u32) -> Result<Vec<RemoteAddr>, Fault> {
-        let mut slots = self.pointers(frame.plus(self.layout.frame.slots), u64::from(count.min(LARGEST_FRAME)))?;
+        self.slots_at(frame, 0, count)
+    }
+
+    /// `count` slots from the one with index `first` on.
+    ///
+    /// # Errors
+    /// When they cannot be read.
+    pub fn slots_at(&self, frame: RemoteAddr, first: u32, count: u32) -> Result<Vec<RemoteAddr>, Fault> {
+        let mut slots = self.pointers(self.slot_address(frame, first), u64::from(count.min(LARGEST_FRAME)))?;
         for slot in &mut slots {
             slot.0 &= !self.layout.frame.tag_bits;
         }

@@ -18,6 +18,7 @@
 
 pub mod attribute;
 pub mod code;
+pub mod container;
 pub mod debug_offsets;
 pub mod dict;
 pub mod discovery;

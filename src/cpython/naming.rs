@@ -94,4 +94,11 @@ impl<M: Memory> Python<M> {
         let [_, _, micro, _] = u32::try_from(self.int(hex).ok()?).ok()?.to_be_bytes();
         Some(micro)
     }
+
+    /// The directory of the standard library, with its final slash: where `os` lies.
+    pub fn standard_library(&self) -> Option<String> {
+        let interpreter = self.interpreters().ok()?.first()?.at;
+        let file = self.text(self.attribute(self.module(interpreter, "os").ok()??, "__file__").ok()??).ok()?;
+        Some(file.get(..=file.rfind('/')?)?.to_owned())
+    }
 }

@@ -1,13 +1,19 @@
 //! Code objects that were seen, read once each. An entry is dropped when the object at its address has changed.
 
+use std::cell::RefCell;
 use std::collections::HashMap;
 use std::rc::Rc;
+
+use racetrace_probes::flow::Flow;
+use racetrace_probes::plan::{Plan, plan};
 
 use crate::cpython::code::{IDENTITY, RemoteCode, Specialisation};
 use crate::cpython::line::line_at;
 use crate::cpython::python::Python;
 use crate::target::address::RemoteAddr;
 use crate::target::memory::Memory;
+
+use super::site::Site;
 
 /// A code object with what is known about it.
 #[derive(Debug)]
@@ -19,12 +25,34 @@ pub struct KnownCode {
     minor: u8,
     /// Byte offset → offset of the instruction that owns it.
     owners: Vec<u32>,
+    flow: Option<Flow>,
+    plan: Option<Plan>,
+    sites: RefCell<HashMap<u32, Rc<Site>>>,
 }
 
 impl KnownCode {
     /// The instruction at a position that may be within an inline cache.
     pub fn instruction(&self, offset: usize) -> u32 {
         self.owners.get(offset / 2).copied().unwrap_or(0)
+    }
+
+    /// The flow of values through it; none for code that cannot be analysed.
+    pub fn flow(&self) -> Option<&Flow> {
+        self.flow.as_ref()
+    }
+
+    pub fn plan(&self) -> Option<&Plan> {
+        self.plan.as_ref()
+    }
+
+    /// What is certain at an instruction.
+    pub fn site(&self, offset: u32) -> Rc<Site> {
+        if let Some(site) = self.sites.borrow().get(&offset) {
+            return Rc::clone(site);
+        }
+        let site = Rc::new(self.flow.as_ref().map_or_else(Site::default, |flow| Site::new(flow, self.plan.as_ref(), offset)));
+        self.sites.borrow_mut().insert(offset, Rc::clone(&site));
+        site
     }
 
     pub fn line(&self, offset: u32) -> u32 {
@@ -64,8 +92,10 @@ impl Codes {
         let identity = identity(python, at)?;
         let remote = python.code(at, &self.specialisation).ok()?;
         let owners = owners(&self.specialisation, &remote.code.bytecode);
+        let flow = Flow::new(&remote.code, python.version).ok();
+        let plan = plan(&remote.code, python.version).ok();
         self.next += 1;
-        Some(KnownCode { remote, id: self.next, identity, minor: python.version.minor, owners })
+        Some(KnownCode { remote, id: self.next, identity, minor: python.version.minor, owners, flow, plan, sites: RefCell::default() })
     }
 
     /// Drops the entries whose objects are gone, and the failures, which may succeed now. For every second or so.

@@ -3,9 +3,18 @@
 //! | module | holds |
 //! |---|---|
 //! | [`codes`] | code objects that were seen, with what static analysis says about them |
+//! | [`look`] | one look at the process, verified |
+//! | [`site`] | what static analysis says about a position |
+//! | [`locks`] | locks held and waited for |
+//! | [`emit`] | from what was seen to events |
 //! | [`strand`] | threads and tasks as they stand at one moment |
 //! | [`target`] | the process that is looked into |
 
 pub mod codes;
+pub mod emit;
+pub mod locks;
+pub mod look;
+pub mod site;
 pub mod strand;
+pub mod subject;
 pub mod target;

@@ -4,8 +4,12 @@ use std::fmt;
 
 use crate::cpython::code::Specialisation;
 use crate::cpython::discovery::{self, Attempt, DiscoveryError, Runtime};
-use crate::cpython::python::Python;
-use crate::target::memory::ProcessMemory;
+use crate::cpython::python::{Interpreter, Python, ThreadState};
+use crate::cpython::task::{TaskLayout, TaskLists};
+use crate::target::address::RemoteAddr;
+use crate::target::elf::Module;
+use crate::target::maps;
+use crate::target::memory::{Fault, Memory, ProcessMemory};
 use crate::target::process::{Process, ProcessError};
 
 use super::codes::Codes;
@@ -45,9 +49,19 @@ pub struct Target {
     pub codes: Codes,
     pub runtime: Runtime,
     pub micro: u8,
+    /// Where asyncio keeps its tasks (3.14+).
+    pub task_lists: Option<TaskLists>,
 }
 
 impl Target {
+    /// The addresses of all asyncio tasks of an interpreter.
+    ///
+    /// # Errors
+    /// When asyncio's registers cannot be read.
+    pub fn task_addresses(&self, interpreter: Interpreter, threads: &[ThreadState]) -> Result<Vec<RemoteAddr>, Fault> {
+        self.python.task_addresses(interpreter, threads, self.task_lists)
+    }
+
     /// Finds the interpreter in `pid`. `log` receives every strategy that was tried.
     ///
     /// # Errors
@@ -62,6 +76,39 @@ impl Target {
         let python = Python::new(memory, &runtime);
         let micro = python.micro().unwrap_or(0);
         let codes = Codes::new(Specialisation::of(python.version));
-        Ok(Target { process, python, codes, runtime, micro })
+        let task_lists = task_lists(&process, python.version.minor, &memory);
+        Ok(Target { process, python, codes, runtime, micro, task_lists })
     }
+}
+
+/// Reads `_AsyncioDebug`, the first bytes of section `.AsyncioDebug` in asyncio's C part (or in an interpreter that has it
+/// built in): `{task {size, name, awaited_by, is_task, awaited_by_is_set, coro, node}, interpreter {size, head},
+/// thread {size, loop, task, head}}`, each a word.
+fn task_lists(process: &Process, minor: u8, memory: &ProcessMemory) -> Option<TaskLists> {
+    if minor < 14 {
+        return None;
+    }
+    let mappings = maps::read(process.pid).ok()?;
+    let mut files: Vec<_> = mappings.iter().filter_map(|mapping| mapping.path.as_deref()).filter(|path| path.is_absolute()).collect();
+    files.dedup();
+    let may_have_it = |path: &&std::path::Path| {
+        path.file_name().is_some_and(|name| {
+            let name = name.to_string_lossy();
+            name.starts_with("_asyncio") || name.contains("libpython") || name.starts_with("python")
+        })
+    };
+    let section = files.into_iter().filter(may_have_it).find_map(|path| {
+        let [symbol] = [Module::open(process.pid, path, &mappings).ok()?.section(".AsyncioDebug")];
+        symbol
+    })?;
+    let bytes = memory.bytes(section, 13 * 8).ok()?;
+    let words: Vec<u64> = bytes.as_chunks().0.iter().map(|&word| u64::from_ne_bytes(word)).collect();
+    let [_, name, _, _, _, coroutine, node_in_task, _, head_in_interpreter, _, _, _, head_in_thread] = words[..] else { return None };
+    let sane = [name, coroutine, node_in_task, head_in_interpreter, head_in_thread].iter().all(|offset| *offset < 1 << 24);
+    sane.then_some(TaskLists {
+        node_in_task,
+        head_in_interpreter,
+        head_in_thread,
+        layout: TaskLayout { coroutine, waiter: coroutine.wrapping_sub(8), name },
+    })
 }

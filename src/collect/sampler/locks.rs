@@ -1,0 +1,135 @@
+//! Which locks a strand holds and which one it waits for, read off its frames: a `with` block leaves the lock's exit on
+//! the value stack, an acquisition in progress leaves the lock itself, and re-entrant locks name their owners.
+
+use crate::cpython::lock::LockState;
+use crate::cpython::python::Python;
+use crate::event::Patience;
+use crate::target::address::RemoteAddr;
+use crate::target::memory::Memory;
+use crate::target::threads::Activity;
+
+use super::strand::Activation;
+
+/// A lock that a strand holds, by a `with` statement of one of its frames.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct HeldLock {
+    pub lock: RemoteAddr,
+    /// What stands in the `with` statement: the lock, or something with a lock inside, such as a condition.
+    pub entered: RemoteAddr,
+    pub by_task: bool,
+    /// Index into the strand's frames.
+    pub frame: usize,
+    /// Offset of the instruction that took it.
+    pub entered_at: u32,
+}
+
+/// A lock that a strand cannot get.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct WaitedLock {
+    pub lock: RemoteAddr,
+    pub patience: Patience,
+    pub by_task: bool,
+}
+
+/// `futex` on x86-64 and aarch64.
+#[cfg(target_arch = "x86_64")]
+const FUTEX: i64 = 202;
+#[cfg(not(target_arch = "x86_64"))]
+const FUTEX: i64 = 98;
+
+/// The locks of all `with` blocks that the frames are in.
+pub fn held<M: Memory>(python: &Python<M>, frames: &[Activation]) -> Vec<HeldLock> {
+    let mut found: Vec<HeldLock> = Vec::new();
+    for (index, activation) in frames.iter().enumerate() {
+        let site = activation.code.site(activation.offset);
+        for &(slot, entered_at) in &site.exits {
+            let Ok(pair) = python.slots_at(activation.frame.at, slot, 2) else { continue };
+            let [exit, above] = pair[..] else { continue };
+            let Ok(Some(entered)) = python.entered(exit, above) else { continue };
+            let lock = if entered.is_async {
+                async_lock(python, entered.object).then_some(entered.object)
+            } else {
+                python.lock_behind(entered.object).ok().flatten().filter(|lock| lock.locked).map(|lock| lock.at)
+            };
+            if let Some(lock) = lock
+                && !found.iter().any(|held| held.lock == lock)
+            {
+                let by_task = entered.is_async;
+                found.push(HeldLock { lock, entered: entered.object, by_task, frame: index, entered_at });
+            }
+        }
+    }
+    found
+}
+
+/// An `asyncio.Lock` that is locked.
+fn async_lock<M: Memory>(python: &Python<M>, object: RemoteAddr) -> bool {
+    python.type_of(object).is_ok_and(|class| class.name == "Lock")
+        && matches!(python.attribute(object, "_locked"), Ok(Some(flag)) if python.int(flag) == Ok(1))
+}
+
+/// The lock whose acquisition the innermost frame is in, if the thread sleeps for it now.
+pub fn waited<M: Memory>(python: &Python<M>, frames: &[Activation], activity: impl FnOnce() -> Activity) -> Option<WaitedLock> {
+    let innermost = frames.first()?;
+    let first = innermost.locals();
+    let count = innermost.code.site(innermost.offset).depth.saturating_sub(first);
+    let candidates: Vec<LockState> = python
+        .slots_at(innermost.frame.at, first, count)
+        .ok()?
+        .into_iter()
+        .rev()
+        .filter_map(|slot| acquiring(python, slot))
+        .filter(|lock| lock.locked)
+        .collect();
+    if candidates.is_empty() {
+        return None;
+    }
+    let Activity::Waiting { call: FUTEX, arguments: [word, _, _, timeout], .. } = activity() else { return None };
+    let exact = candidates.iter().find(|lock| lock.futex == Some(RemoteAddr(word)));
+    // Locks that sleep in the parking lot have no word of their own; one that has, and another, is not waited for.
+    let lock = exact.or_else(|| candidates.iter().find(|lock| lock.futex.is_none()))?;
+    let patience = if timeout == 0 { Patience::Forever } else { Patience::Timeout };
+    Some(WaitedLock { lock: lock.at, patience, by_task: false })
+}
+
+/// The lock that a value-stack entry has to do with: itself, or the receiver of a bound `acquire` or `__enter__`.
+fn acquiring<M: Memory>(python: &Python<M>, slot: RemoteAddr) -> Option<LockState> {
+    if slot.is_null() {
+        return None;
+    }
+    if let Ok(Some(lock)) = python.lock(slot) {
+        return Some(lock);
+    }
+    match python.callable(slot) {
+        Ok(Some((name, Some(receiver)))) if name == "acquire" || name == "__enter__" => python.lock(receiver).ok().flatten(),
+        _ => None,
+    }
+}
+
+/// The asyncio lock for which a suspended task waits: its innermost coroutine is `asyncio.Lock.acquire`.
+pub fn waited_by_task<M: Memory>(python: &Python<M>, frames: &[Activation]) -> Option<WaitedLock> {
+    let innermost = frames.first()?;
+    let code = &innermost.code.remote.code;
+    if code.name != "acquire" || !code.filename.ends_with("asyncio/locks.py") {
+        return None;
+    }
+    let lock = *python.slots(innermost.frame.at, 1).ok()?.first()?;
+    async_lock(python, lock).then_some(WaitedLock { lock, patience: Patience::Forever, by_task: true })
+}
+
+/// A name for a lock, from the frames that use it: the attribute or global that holds it.
+pub fn name<M: Memory>(python: &Python<M>, frames: &[Activation], lock: RemoteAddr) -> Option<String> {
+    for activation in frames {
+        let slots = python.slots(activation.frame.at, activation.locals()).unwrap_or_default();
+        let receivers = slots.into_iter().filter(|slot| !slot.is_null());
+        for receiver in receivers {
+            if let Some(name) = python.attribute_holding(receiver, lock) {
+                return Some(name);
+            }
+        }
+        if let Some(name) = python.global_holding(activation.frame.globals, lock) {
+            return Some(name);
+        }
+    }
+    None
+}

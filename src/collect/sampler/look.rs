@@ -1,0 +1,491 @@
+//! One look at the process: reads every thread and task, finds the windows they stand in, makes sure that what it read
+//! belongs to one moment, and says it in events. Nothing of the target is written or stopped.
+
+use std::collections::HashMap;
+use std::time::Instant;
+
+use crate::cpython::python::{Gil, ThreadState};
+use crate::cpython::task::{RemoteTask, TaskLayout};
+use crate::event::sample::{Hold, OpenLoop, OpenWindow, Sample, StrandState, SubjectValue, Waits};
+use crate::event::{Event, KeyId, ObjectId, ProcessInfo, Record, Shape, StackId, TaskId, Tid};
+use crate::target::address::RemoteAddr;
+use crate::target::memory::{Fault, Memory};
+use crate::target::threads::{self, Stillness};
+
+use super::emit::Emitter;
+use super::locks::{self, HeldLock, WaitedLock};
+use super::strand::{self, Activation, ThreadView, TidMap};
+use super::subject::{self, Subject};
+use super::target::Target;
+
+/// What the samples of a session came to so far.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Counts {
+    pub samples: u64,
+    /// Looks that gave nothing: the lists could not be read.
+    pub missed: u64,
+    /// Frames that could not be trusted, because something moved while they were read.
+    pub unsure: u64,
+    pub threads: u64,
+    pub tasks: u64,
+}
+
+/// Looks again and again at one process.
+#[derive(Debug)]
+pub struct Sampler {
+    pub target: Target,
+    emitter: Emitter,
+    began: Instant,
+    tids: TidMap,
+    names: HashMap<u64, String>,
+    lock_names: HashMap<RemoteAddr, String>,
+    task_layout: Option<TaskLayout>,
+    /// Threads that have been announced, by thread state.
+    known: HashMap<RemoteAddr, Known>,
+    tasks_before: HashMap<RemoteAddr, (RemoteAddr, Vec<(RemoteAddr, u32)>)>,
+    pub counts: Counts,
+    refreshed: Instant,
+}
+
+#[derive(Debug, Clone, Copy)]
+struct Known {
+    tid: Tid,
+    stillness: Option<Stillness>,
+    seen: u64,
+}
+
+/// A strand of this look, before it is said in events.
+struct Strand {
+    view: ThreadView,
+    task: Option<RemoteTask>,
+    name: String,
+    holds: Vec<HeldLock>,
+    waited: Option<WaitedLock>,
+    waits_for_task: Option<RemoteAddr>,
+    open: Vec<Opening>,
+    loops: Vec<(usize, RemoteAddr, u64, u64)>,
+    still: bool,
+}
+
+/// A window that a frame stands in, with the words that were read.
+struct Opening {
+    frame: usize,
+    window: u16,
+    subject: Subject,
+    held: Option<RemoteAddr>,
+    now: Option<RemoteAddr>,
+}
+
+/// How often names and code are looked up anew.
+const REFRESH: std::time::Duration = std::time::Duration::from_millis(500);
+/// Tasks looked at in one sample; the rest has its turn later.
+const MOST_TASKS: usize = 2_000;
+
+impl Sampler {
+    pub fn new(target: Target) -> Sampler {
+        let pid = target.process.pid;
+        let now = Instant::now();
+        let mut sampler = Sampler {
+            target,
+            emitter: Emitter::default(),
+            began: now,
+            tids: TidMap::of(pid),
+            names: HashMap::new(),
+            lock_names: HashMap::new(),
+            task_layout: None,
+            known: HashMap::new(),
+            tasks_before: HashMap::new(),
+            counts: Counts::default(),
+            refreshed: now,
+        };
+        sampler.announce();
+        sampler.refresh();
+        sampler
+    }
+
+    /// Says which process this is.
+    fn announce(&mut self) {
+        let process = &self.target.process;
+        let version = self.target.python.version;
+        let info = ProcessInfo {
+            pid: process.pid,
+            parent: Some(process.parent),
+            python: (3, version.minor, self.target.micro),
+            free_threaded: version.free_threaded,
+            command: process.command.clone(),
+            directory: process.directory.to_string_lossy().into_owned(),
+        };
+        self.emitter.push(Tid(process.pid), Event::Process(info));
+        self.emitter.set_standard(self.target.python.standard_library());
+    }
+
+    /// One look.
+    ///
+    /// # Errors
+    /// When the process is gone, or may no longer be read.
+    pub fn look(&mut self) -> Result<Vec<Record>, Fault> {
+        self.emitter.set_time(u64::try_from(self.began.elapsed().as_nanos()).unwrap_or(u64::MAX));
+        if self.refreshed.elapsed() >= REFRESH {
+            self.refresh();
+        }
+        match self.sample() {
+            Ok(sample) => {
+                self.counts.samples += 1;
+                self.emitter.push(Tid(0), Event::Sample(Box::new(sample)));
+                Ok(self.emitter.take())
+            }
+            Err(fault @ (Fault::Gone | Fault::Denied)) => Err(fault),
+            Err(Fault::Unreadable(_)) => {
+                self.counts.missed += 1;
+                Ok(self.emitter.take())
+            }
+        }
+    }
+
+    fn refresh(&mut self) {
+        let Target { process, python, codes, .. } = &mut self.target;
+        self.refreshed = Instant::now();
+        self.tids = TidMap::of(process.pid);
+        python.forget_types();
+        codes.refresh(python);
+        self.lock_names.clear();
+        self.names.clear();
+        for interpreter in python.interpreters().unwrap_or_default() {
+            self.names.extend(python.thread_names(interpreter.at).unwrap_or_default());
+        }
+    }
+
+    fn sample(&mut self) -> Result<Sample, Fault> {
+        let gils = self.gils()?;
+        let views = self.views()?;
+        self.announce_threads(&views);
+        let mut strands: Vec<Strand> = views.into_iter().map(|view| self.thread_strand(view)).collect();
+        let seen = strands.len();
+        strands.extend(self.task_strands(&strands));
+        self.counts.tasks = self.counts.tasks.max((strands.len() - seen) as u64);
+        self.read_windows(&mut strands);
+        let still = self.verify(&strands, &gils)?;
+        let unread = strands.iter().filter(|strand| strand.view.frames.is_empty()).count();
+        let total = u32::try_from(strands.len()).unwrap_or(u32::MAX);
+        let states = strands
+            .into_iter()
+            .zip(still)
+            .filter_map(|(strand, verified)| self.say(strand, verified))
+            .collect();
+        Ok(Sample { strands: states, seen: total, unread: u32::try_from(unread).unwrap_or(u32::MAX) })
+    }
+
+    fn views(&mut self) -> Result<Vec<ThreadView>, Fault> {
+        let Target { python, codes, .. } = &mut self.target;
+        let views = strand::threads(python, codes, &self.tids)?;
+        if views.iter().any(|view| view.tid.is_none() && view.state.native.is_some()) {
+            self.tids = TidMap::of(self.target.process.pid);
+        }
+        Ok(views)
+    }
+
+    /// The state of each interpreter's GIL.
+    fn gils(&self) -> Result<HashMap<RemoteAddr, Gil>, Fault> {
+        let python = &self.target.python;
+        let interpreters = python.interpreters()?;
+        Ok(interpreters
+            .into_iter()
+            .filter(|interpreter| !interpreter.gil.is_null())
+            .filter_map(|interpreter| Some((interpreter.gil, python.gil(interpreter.gil).ok()?)))
+            .collect())
+    }
+
+    fn announce_threads(&mut self, views: &[ThreadView]) {
+        let sample = self.counts.samples;
+        for view in views {
+            let tid = Tid(view.tid.or(view.state.native).unwrap_or(0));
+            if let Some(known) = self.known.get_mut(&view.state.at).filter(|known| known.tid == tid) {
+                known.seen = sample;
+                continue;
+            }
+            let name = self.thread_name(&view.state);
+            let name = self.emitter.text(&name);
+            self.emitter.push(tid, Event::ThreadBegin { token: None, name });
+            self.known.insert(view.state.at, Known { tid, stillness: None, seen: sample });
+            self.counts.threads += 1;
+        }
+        let gone: Vec<RemoteAddr> = self.known.iter().filter(|(_, known)| known.seen != sample).map(|(at, _)| *at).collect();
+        for at in gone {
+            if let Some(known) = self.known.remove(&at) {
+                self.emitter.push(known.tid, Event::ThreadEnd);
+            }
+        }
+    }
+
+    fn thread_name(&mut self, state: &ThreadState) -> String {
+        if let Some(name) = self.names.get(&state.ident) {
+            return name.clone();
+        }
+        let fresh = self.target.python.thread_names(state.interpreter.at).unwrap_or_default();
+        self.names.extend(fresh);
+        self.names.get(&state.ident).cloned().unwrap_or_else(|| "(unnamed)".to_owned())
+    }
+
+    fn thread_strand(&mut self, view: ThreadView) -> Strand {
+        let python = &self.target.python;
+        let pid = self.target.process.pid;
+        let holds = locks::held(python, &view.frames);
+        let waited = view.tid.and_then(|tid| locks::waited(python, &view.frames, || threads::activity(pid, tid)));
+        let name = self.thread_name(&view.state);
+        let mut still = false;
+        if waited.is_some()
+            && let Some(now) = view.tid.and_then(|tid| Stillness::of(pid, tid))
+            && let Some(known) = self.known.get_mut(&view.state.at)
+        {
+            still = known.stillness.is_some_and(|before| before.unbroken(now));
+            known.stillness = Some(now);
+        }
+        Strand { view, task: None, name, holds, waited, waits_for_task: None, open: Vec::new(), loops: Vec::new(), still }
+    }
+
+    /// The suspended tasks, each with the thread that runs its loop.
+    fn task_strands(&mut self, threads: &[Strand]) -> Vec<Strand> {
+        let states: Vec<ThreadState> = threads.iter().map(|strand| strand.view.state).collect();
+        let mut before = std::mem::take(&mut self.tasks_before);
+        let mut strands = Vec::new();
+        let interpreters = self.target.python.interpreters().unwrap_or_default();
+        for interpreter in interpreters {
+            let Ok(addresses) = self.target.task_addresses(interpreter, &states) else { continue };
+            for at in addresses.into_iter().take(MOST_TASKS) {
+                let Some(strand) = self.task_strand(at, threads, &mut before) else { continue };
+                strands.push(strand);
+            }
+        }
+        strands
+    }
+
+    fn task_strand(
+        &mut self,
+        at: RemoteAddr,
+        threads: &[Strand],
+        before: &mut HashMap<RemoteAddr, (RemoteAddr, Vec<(RemoteAddr, u32)>)>,
+    ) -> Option<Strand> {
+        let Target { python, codes, .. } = &mut self.target;
+        let layout = match self.task_layout {
+            Some(layout) => layout,
+            None => *self.task_layout.insert(python.learn_task_layout(at).ok()??),
+        };
+        let task = python.task(at, layout).ok()?;
+        if task.frames.is_empty() {
+            return None;
+        }
+        let ident = python.attribute(task.event_loop, "_thread_id").ok().flatten().and_then(|ident| python.ident(ident));
+        let runner = threads.iter().find(|strand| ident == Some(strand.view.state.ident))?;
+        let frames: Vec<Activation> =
+            task.frames.iter().filter_map(|frame| strand::activation(python, codes, *frame)).collect();
+        let view = ThreadView { state: runner.view.state, tid: runner.view.tid, frames };
+        let holds = locks::held(python, &view.frames);
+        let waited = locks::waited_by_task(python, &view.frames);
+        let waits_for_task = (!task.waiter.is_null()).then_some(task.waiter);
+        let places: Vec<(RemoteAddr, u32)> = view.frames.iter().map(|frame| (frame.frame.at, frame.offset)).collect();
+        let still = before.remove(&at).is_some_and(|known| known == (task.waiter, places.clone()));
+        self.tasks_before.insert(at, (task.waiter, places));
+        let name = task.name.clone();
+        Some(Strand { view, task: Some(task), name, holds, waited, waits_for_task, open: Vec::new(), loops: Vec::new(), still })
+    }
+
+    fn read_windows(&self, strands: &mut [Strand]) {
+        let python = &self.target.python;
+        for strand in strands {
+            for (index, activation) in strand.view.frames.iter().enumerate() {
+                let site = activation.code.site(activation.offset);
+                if site.windows.is_empty() && site.iterators.is_empty() {
+                    continue;
+                }
+                for &window in &site.windows {
+                    strand.open.extend(self.opening(activation, index, window));
+                }
+                for &slot in &site.iterators {
+                    let Ok(slots) = python.slots_at(activation.frame.at, slot, 1) else { continue };
+                    if let Some((container, began, now)) = slots.first().and_then(|iterator| python.walked(*iterator)) {
+                        strand.loops.push((index, container, began, now));
+                    }
+                }
+            }
+        }
+    }
+
+    fn opening(&self, activation: &Activation, frame: usize, window: u16) -> Option<Opening> {
+        let python = &self.target.python;
+        let plan = activation.code.plan()?;
+        let reads = &plan.windows.get(usize::from(window))?.reads;
+        let watch = plan.watches.iter().find(|watch| reads.contains(&watch.offset))?;
+        let subject = subject::of(python, activation, watch)?;
+        let held = subject.carried.and_then(|slot| python.slots_at(activation.frame.at, slot, 1).ok()?.first().copied());
+        let now = subject.slot.and_then(|slot| python.memory.pointer(slot).ok());
+        Some(Opening { frame, window, subject, held: held.filter(|at| !at.is_null()), now })
+    }
+
+    /// Which strands have certainly not run since the look began: on builds with a GIL, those that did not have it while
+    /// no hand-over took place, and those that the kernel knows to have slept; their frames must be where they were.
+    fn verify(&mut self, strands: &[Strand], before: &HashMap<RemoteAddr, Gil>) -> Result<Vec<bool>, Fault> {
+        let of_interest = |strand: &Strand| !strand.open.is_empty() || !strand.loops.is_empty() || !strand.holds.is_empty();
+        if !strands.iter().any(of_interest) {
+            return Ok(vec![false; strands.len()]);
+        }
+        let pid = self.target.process.pid;
+        let python = &self.target.python;
+        let mut verdicts: HashMap<RemoteAddr, bool> = HashMap::new();
+        let mut sleepers: Vec<(&Strand, u32, Stillness)> = Vec::new();
+        for strand in strands.iter().filter(|strand| of_interest(strand)) {
+            let state = strand.view.state;
+            if verdicts.contains_key(&state.at) || sleepers.iter().any(|(other, _, _)| other.view.state.at == state.at) {
+                continue;
+            }
+            let by_gil = before.get(&state.interpreter.gil).is_some_and(|gil| gil.last_holder != state.at);
+            if by_gil {
+                verdicts.insert(state.at, true);
+            } else if let Some(tid) = strand.view.tid
+                && let Some(stillness) = Stillness::of(pid, tid)
+            {
+                sleepers.push((strand, tid, stillness));
+            }
+        }
+        let in_place: Vec<bool> =
+            strands.iter().map(|strand| !of_interest(strand) || self.is_in_place(strand)).collect();
+        for (strand, tid, before) in sleepers {
+            let unbroken = Stillness::of(pid, tid).is_some_and(|after| before.unbroken(after));
+            verdicts.insert(strand.view.state.at, unbroken);
+        }
+        let after: HashMap<RemoteAddr, Gil> =
+            before.keys().filter_map(|gil| Some((*gil, python.gil(*gil).ok()?))).collect();
+        let unsure = &mut self.counts.unsure;
+        Ok(strands
+            .iter()
+            .zip(in_place)
+            .map(|(strand, in_place)| {
+                if !of_interest(strand) {
+                    return false;
+                }
+                let gil = strand.view.state.interpreter.gil;
+                let no_switch = match (before.get(&gil), after.get(&gil)) {
+                    (Some(before), Some(after)) => before.switches == after.switches && before.last_holder == after.last_holder,
+                    _ => gil.is_null(),
+                };
+                let slept = verdicts.get(&strand.view.state.at) == Some(&true);
+                let sure = in_place && no_switch && slept;
+                *unsure += u64::from(!sure);
+                sure
+            })
+            .collect())
+    }
+
+    /// Reads positions and carried values again.
+    fn is_in_place(&self, strand: &Strand) -> bool {
+        let python = &self.target.python;
+        let same = strand.view.frames.iter().all(|activation| python.frame(activation.frame.at) == Ok(activation.frame));
+        let top = match &strand.task {
+            Some(task) => self.task_layout.is_some_and(|layout| {
+                python.memory.pointer(task.at.plus(layout.waiter)) == Ok(task.waiter)
+            }),
+            None => python.current_frames(&[strand.view.state]).is_ok_and(|tops| {
+                // Frames of C code may lie above the first that counts; then that one's position is all there is.
+                let first = strand.view.frames.first().map(|activation| activation.frame.at);
+                tops.first().copied() == first || tops.first().is_some_and(|top| python.stack(*top).is_ok_and(|stack| stack.first().map(|frame| frame.at) == first))
+            }),
+        };
+        same && top
+            && strand.open.iter().all(|opening| {
+                let Some(slot) = opening.subject.carried else { return true };
+                let Some(activation) = strand.view.frames.get(opening.frame) else { return false };
+                let again = python.slots_at(activation.frame.at, slot, 1).ok().and_then(|slots| slots.first().copied());
+                again == opening.held || opening.held.is_none()
+            })
+    }
+
+    /// Says a strand in events, if there is anything to say.
+    fn say(&mut self, strand: Strand, verified: bool) -> Option<StrandState> {
+        let interesting = strand.waited.is_some() || !strand.holds.is_empty() || (verified && !(strand.open.is_empty() && strand.loops.is_empty()));
+        if !interesting {
+            return None;
+        }
+        let frames = &strand.view.frames;
+        let stack = self.emitter.stack(&self.target.python, frames, 0);
+        let name = self.emitter.text(&strand.name);
+        let holds = strand.holds.iter().map(|held| self.say_hold(frames, held)).collect();
+        let waits = match (strand.waited, strand.waits_for_task) {
+            (Some(waited), _) => {
+                let lock = self.say_lock(frames, waited.lock);
+                Waits::Lock { lock, patience: waited.patience, by_task: waited.by_task }
+            }
+            (None, Some(task)) => Waits::Task(TaskId(task.0)),
+            (None, None) => Waits::Nothing,
+        };
+        let mut windows = Vec::new();
+        let mut loops = Vec::new();
+        if verified {
+            windows.extend(strand.open.iter().map(|opening| self.say_window(frames, opening)));
+            for (frame, container, began, now) in &strand.loops {
+                let stack = self.emitter.stack(&self.target.python, frames, *frame);
+                let type_name = self.target.python.type_of(*container).map_or_else(|_| "dict".to_owned(), |class| class.name.clone());
+                let shape = match type_name.as_str() {
+                    "list" => Shape::List,
+                    "set" => Shape::Set,
+                    "collections.deque" => Shape::Deque,
+                    _ => Shape::Dict,
+                };
+                let name = locks::name(&self.target.python, frames, *container);
+                let object = self.emitter.object(*container, shape, &type_name, name.as_deref());
+                loops.push(OpenLoop { stack, object, began: *began, now: *now });
+            }
+        }
+        let thread = Tid(strand.view.tid.or(strand.view.state.native).unwrap_or(0));
+        let task = strand.task.as_ref().map(|task| TaskId(task.at.0));
+        Some(StrandState { thread, task, name, stack, still: strand.still, waits, holds, windows, loops })
+    }
+
+    fn say_hold(&mut self, frames: &[Activation], held: &HeldLock) -> Hold {
+        let lock = self.say_lock(frames, held.lock);
+        let mut at_entry = frames.get(held.frame..).unwrap_or_default().to_vec();
+        if let Some(first) = at_entry.first_mut() {
+            first.offset = held.entered_at;
+        }
+        let stack = if at_entry.is_empty() { StackId::default() } else { self.emitter.stack(&self.target.python, &at_entry, 0) };
+        Hold { lock, stack, by_task: held.by_task }
+    }
+
+    fn say_lock(&mut self, frames: &[Activation], lock: RemoteAddr) -> ObjectId {
+        let name = match self.lock_names.get(&lock) {
+            Some(name) => Some(name.clone()),
+            None => locks::name(&self.target.python, frames, lock),
+        };
+        if let Some(name) = &name {
+            self.lock_names.insert(lock, name.clone());
+        }
+        let type_name = self.target.python.type_of(lock).map_or_else(|_| "lock".to_owned(), |class| class.name.clone());
+        self.emitter.object(lock, Shape::Lock, &type_name, name.as_deref())
+    }
+
+    fn say_window(&mut self, frames: &[Activation], opening: &Opening) -> OpenWindow {
+        let python = &self.target.python;
+        let subject = &opening.subject;
+        let again = subject.slot.and_then(|slot| python.memory.pointer(slot).ok());
+        let show = |at: RemoteAddr| python.show(at).ok();
+        let value = match (opening.held, opening.now) {
+            (Some(held), Some(now)) if held == now => SubjectValue::Current(self.emitter.value(held, show(held))),
+            (Some(held), Some(now)) => {
+                let old = show(held);
+                // The new value is not ours to keep: it counts only if it is still there after it was read.
+                let new = show(now).filter(|_| subject.slot.and_then(|slot| python.memory.pointer(slot).ok()) == Some(now));
+                if old.is_some() && old == new && !matches!(old, Some(crate::cpython::object::Shown::Object(_))) {
+                    SubjectValue::Unknown
+                } else if again.is_none_or(|again| again == held) {
+                    SubjectValue::Unknown
+                } else {
+                    let held = self.emitter.value(held, old);
+                    SubjectValue::Stale { held, now: self.emitter.value(now, new) }
+                }
+            }
+            _ => SubjectValue::Unknown,
+        };
+        let stack = self.emitter.stack(python, frames, opening.frame);
+        let object = self.emitter.object(subject.object, subject.shape, &subject.type_name, subject.label.as_deref());
+        let key = subject.part.as_deref().map_or(KeyId::WHOLE, |part| self.emitter.key(part));
+        OpenWindow { stack, window: opening.window, object, key, subject: value }
+    }
+}

@@ -1,0 +1,173 @@
+//! What static analysis says about one position in a code object: which slots are certain to be what, which windows the
+//! position is inside of. A thread seen there may be in the middle of the instruction or behind it, so only what holds
+//! before and after counts.
+
+use racetrace_probes::flow::{Definition, Flow, UNKNOWN, UNREACHED, Value};
+use racetrace_probes::opcode::Op;
+use racetrace_probes::plan::{Plan, Window};
+
+/// One position.
+#[derive(Debug, Clone, Default)]
+pub struct Site {
+    /// The value in each frame slot, locals first; [`UNKNOWN`] where before and after differ.
+    pub values: Vec<Value>,
+    /// Number of slots in use before the instruction.
+    pub depth: u32,
+    /// Slots that hold the exit of a `with` block, with the offset of the instruction that entered it.
+    pub exits: Vec<(u32, u32)>,
+    /// Indices of the plan's windows that the position is inside of.
+    pub windows: Vec<u16>,
+    /// Slots that hold the iterator of a loop which goes on from here.
+    pub iterators: Vec<u32>,
+}
+
+impl Site {
+    /// Is there anything to read in a frame that stands here?
+    pub fn is_dull(&self) -> bool {
+        self.exits.is_empty() && self.windows.is_empty() && self.iterators.is_empty()
+    }
+
+    /// The slot that holds `value` here.
+    pub fn slot_of(&self, value: Value) -> Option<u32> {
+        if value == UNKNOWN {
+            return None;
+        }
+        self.values.iter().position(|&found| found == value).and_then(|index| u32::try_from(index).ok())
+    }
+
+    /// Describes the position of instruction `offset`.
+    pub fn new(flow: &Flow, plan: Option<&Plan>, offset: u32) -> Site {
+        let Some(at) = flow.instructions.at(offset) else { return Site::default() };
+        let values = certain(flow, at);
+        let exits = exits(flow, &values, at);
+        let iterators = iterators(flow, &values, at);
+        let windows = plan.map_or_else(Vec::new, |plan| {
+            let inside = plan.windows.iter().enumerate().filter(|(_, window)| is_inside(flow, window, at));
+            inside.filter_map(|(index, _)| u16::try_from(index).ok()).collect()
+        });
+        let depth = flow.slots.saturating_add(flow.depth.get(at).copied().filter(|depth| *depth != UNREACHED).unwrap_or(0));
+        Site { values, depth, exits, windows, iterators }
+    }
+}
+
+/// The slots' values that are the same wherever in or behind the instruction the thread is.
+fn certain(flow: &Flow, at: usize) -> Vec<Value> {
+    let Some(before) = flow.before(at) else { return Vec::new() };
+    let mut values = before.values;
+    let mut narrow = |other: Option<Vec<Value>>| {
+        let Some(other) = other else { return };
+        values.truncate(other.len());
+        for (value, other) in values.iter_mut().zip(other) {
+            if *value != other {
+                *value = UNKNOWN;
+            }
+        }
+    };
+    for state in leaving(flow, at) {
+        narrow(Some(state));
+    }
+    // A specialised PRECALL (3.11) has done the CALL that follows.
+    if flow.list().get(at).is_some_and(|instruction| instruction.op == Op::Precall) {
+        narrow(flow.after(at + 1).map(|state| state.values));
+    }
+    // A specialised COMPARE_OP (3.11) has taken the jump that follows.
+    if flow.list().get(at).is_some_and(|instruction| instruction.op == Op::CompareOp) {
+        for state in leaving(flow, at + 1) {
+            narrow(Some(state));
+        }
+    }
+    values
+}
+
+/// The states in which control leaves an instruction.
+fn leaving(flow: &Flow, at: usize) -> Vec<Vec<Value>> {
+    let mut states: Vec<Vec<Value>> = successors(flow, at).into_iter().filter_map(|next| Some(flow.before(next)?.values)).collect();
+    if states.is_empty() {
+        states.extend(flow.after(at).map(|state| state.values));
+    }
+    states
+}
+
+/// The instructions that can come next without an exception.
+fn successors(flow: &Flow, at: usize) -> Vec<usize> {
+    let Some(block) = flow.block_of.get(at).and_then(|block| flow.blocks.get(*block as usize)) else { return Vec::new() };
+    if at + 1 < block.end as usize {
+        return vec![at + 1];
+    }
+    block.successors().filter_map(|next| flow.blocks.get(next).map(|block| block.first as usize)).collect()
+}
+
+fn exits(flow: &Flow, values: &[Value], at: usize) -> Vec<(u32, u32)> {
+    let mut found = Vec::new();
+    for (slot, &value) in values.iter().enumerate().skip(flow.slots as usize) {
+        let Definition::Output { instruction, index: 0 } = flow.definition(value) else { continue };
+        let Some(maker) = flow.list().get(instruction as usize) else { continue };
+        let entered = match maker.op {
+            Op::BeforeWith | Op::BeforeAsyncWith | Op::SetupWith => true,
+            // `__exit__` and `__aexit__`; the block is entered when the call of `__enter__` has returned.
+            Op::LoadSpecial if maker.arg == 1 || maker.arg == 3 => !is_entering(flow, instruction as usize, at),
+            _ => false,
+        };
+        if entered && let Ok(slot) = u32::try_from(slot) {
+            found.push((slot, maker.offset));
+        }
+    }
+    found
+}
+
+/// Does `at` lie between the loading of the exit and the end of the entering call (for `async with`, of its await)?
+fn is_entering(flow: &Flow, load: usize, at: usize) -> bool {
+    let rest = || flow.list().iter().enumerate().skip(load);
+    let awaits = flow.list().get(load).is_some_and(|load| load.arg == 3);
+    let last = if awaits { Op::EndSend } else { Op::Call };
+    let end = rest().find(|(_, instruction)| instruction.op == last).map_or(load, |(index, _)| index);
+    (load..=end).contains(&at)
+}
+
+/// Iterators on the stack whose loop can ask for another element from here.
+fn iterators(flow: &Flow, values: &[Value], at: usize) -> Vec<u32> {
+    let mut found = Vec::new();
+    for (index, instruction) in flow.list().iter().enumerate().filter(|(_, instruction)| instruction.op == Op::ForIter) {
+        let Some(state) = flow.before(index) else { continue };
+        // The iterator is the topmost value before FOR_ITER (3.15 keeps an index above it).
+        let _ = instruction;
+        for slot in (flow.slots as usize..state.values.len()).rev().take(2) {
+            let Some(value) = state.values.get(slot).filter(|value| **value != UNKNOWN) else { continue };
+            let made_by_iteration = flow.maker(*value).is_some_and(|(_, maker)| maker.op == Op::GetIter);
+            if made_by_iteration && values.get(slot) == Some(value) && reaches(flow, at, index, &[]) && let Ok(slot) = u32::try_from(slot) {
+                found.push(slot);
+                break;
+            }
+        }
+    }
+    found.dedup();
+    found
+}
+
+/// Is the instruction at index `at` between one of the window's reads and its write? Reads and write themselves are not.
+fn is_inside(flow: &Flow, window: &Window, at: usize) -> bool {
+    let Some(write) = flow.instructions.at(window.write) else { return false };
+    let reads: Vec<usize> = window.reads.iter().filter_map(|read| flow.instructions.at(*read)).collect();
+    if at == write || reads.contains(&at) {
+        return false;
+    }
+    let stops: Vec<usize> = reads.iter().copied().chain([write]).collect();
+    reaches(flow, at, write, &reads) && reads.iter().any(|read| reaches(flow, *read, at, &stops))
+}
+
+/// Can control go from behind `from` to `to` without passing one of `avoiding` on the way?
+fn reaches(flow: &Flow, from: usize, to: usize, avoiding: &[usize]) -> bool {
+    let mut seen = vec![false; flow.list().len()];
+    let mut next = successors(flow, from);
+    while let Some(at) = next.pop() {
+        if at == to {
+            return true;
+        }
+        match seen.get_mut(at) {
+            Some(seen) if !*seen && !avoiding.contains(&at) => *seen = true,
+            _ => continue,
+        }
+        next.extend(successors(flow, at));
+    }
+    false
+}
