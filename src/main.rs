@@ -3,11 +3,11 @@
 use std::process::ExitCode;
 
 use clap::Parser;
-use racetrace::cli::Cli;
+use racetrace::cli::{Cli, attach};
 use racetrace::command::{dispatch, failure};
 
 fn main() -> ExitCode {
-    match dispatch::dispatch(&Cli::parse()) {
+    match dispatch::dispatch(&Cli::parse_from(attach::with_command(std::env::args_os()))) {
         Ok(code) => ExitCode::from(code),
         Err(failure) => {
             eprintln!("{failure}");

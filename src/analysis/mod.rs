@@ -39,6 +39,7 @@ pub mod point;
 pub mod process;
 pub mod record;
 pub mod source;
+pub mod sampled;
 #[cfg(test)]
 mod story;
 pub mod strand;
@@ -174,5 +175,6 @@ fn detectors() -> Vec<Box<dyn Detector>> {
         Box::new(tasks::Tasks::default()),
         Box::new(files::Files::default()),
         Box::new(paths::Paths::default()),
+        Box::new(sampled::Sampled::default()),
     ]
 }

@@ -1,5 +1,6 @@
 //! Arguments only; no work.
 
+pub mod attach;
 pub mod diff;
 pub mod doctor;
 pub mod duration;
@@ -23,15 +24,18 @@ pub struct Cli {
 }
 
 const EXAMPLES: &str = "\
-Three to paste:
+To paste:
   racetrace run -- python app.py      watch a program from start to end
   racetrace run -- pytest -q          watch a test run; exits with 66 when it finds races
+  racetrace --pid 4242                look into a running process, without touching it
   racetrace explain check-then-act    what a kind of finding means, and how to fix it";
 
 #[derive(Debug, Subcommand)]
 pub enum Command {
     /// Run a command and report the races in it
     Run(Box<run::RunArgs>),
+    /// Look into a running process by sampling: it is only read, never written to and never stopped
+    Attach(Box<attach::AttachArgs>),
     /// Report on recorded traces
     Report(Box<report::ReportArgs>),
     /// Check whether a process can be looked into, and what would be missed

@@ -5,7 +5,7 @@ use std::path::Path;
 
 use super::deliver::width;
 use super::failure::Failure;
-use super::{diff, doctor, explain, report, run};
+use super::{attach, diff, doctor, explain, report, run};
 use crate::cli::output::ColorArg;
 use crate::cli::{Cli, Command};
 use crate::finding::Report;
@@ -20,6 +20,7 @@ use crate::trace;
 pub fn dispatch(cli: &Cli) -> Result<u8, Failure> {
     match &cli.command {
         Command::Run(args) => run::run(args),
+        Command::Attach(args) => attach::run(args),
         Command::Report(args) => report::run(args),
         Command::Explain(args) => {
             let columns = width(io::stdout().is_terminal());

@@ -47,3 +47,9 @@ impl From<crate::collect::sampler::target::AttachError> for Failure {
         Failure::new(error.to_string()).advise(error.advice())
     }
 }
+
+impl From<crate::collect::sampler::amplifier::AmplifierError> for Failure {
+    fn from(error: crate::collect::sampler::amplifier::AmplifierError) -> Self {
+        Failure::new(error.to_string()).advise("leave --switch-interval out")
+    }
+}

@@ -1,5 +1,6 @@
 //! One file per subcommand, and [`deliver`]: what all of them do with a report at the end.
 
+pub mod attach;
 pub mod deliver;
 pub mod diff;
 pub mod dispatch;

@@ -61,8 +61,11 @@ pub struct Hold {
 /// A strand stands between the read and the write of a window, and has certainly stood there for the whole look.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 pub struct OpenWindow {
-    /// The frame that the window is in.
+    /// Where the strand stands, from the frame that the window is in.
     pub stack: StackId,
+    /// The same at the window's read, and at its write.
+    pub read: StackId,
+    pub write: StackId,
     /// Index into the windows of the plan of that frame's code.
     pub window: u16,
     /// The module, instance, cell or container, and what in it.

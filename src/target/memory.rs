@@ -1,10 +1,10 @@
 //! Reading another address space. Everything above is generic over [`Memory`], so that tests and fuzzers can feed it
-//! images. It never writes.
+//! images. Writing is a trait of its own, [`WriteWord`].
 
-use std::io::IoSliceMut;
+use std::io::{IoSlice, IoSliceMut};
 
 use nix::errno::Errno;
-use nix::sys::uio::{RemoteIoVec, process_vm_readv};
+use nix::sys::uio::{RemoteIoVec, process_vm_readv, process_vm_writev};
 use nix::unistd::Pid;
 
 use super::address::RemoteAddr;
@@ -165,6 +165,25 @@ impl Memory for ProcessMemory {
             }
         }
         Ok(done)
+    }
+}
+
+/// Writing one word: apart from [`Memory`], so that what only reads cannot write.
+pub trait WriteWord {
+    /// # Errors
+    /// What the kernel says.
+    fn write_word(&self, at: RemoteAddr, word: u64) -> Result<(), Fault>;
+}
+
+impl WriteWord for ProcessMemory {
+    fn write_word(&self, at: RemoteAddr, word: u64) -> Result<(), Fault> {
+        let bytes = word.to_ne_bytes();
+        let remote = [RemoteIoVec { base: at.0 as usize, len: bytes.len() }];
+        match process_vm_writev(self.pid, &[IoSlice::new(&bytes)], &remote) {
+            Ok(8) => Ok(()),
+            Ok(_) => Err(Fault::Unreadable(at)),
+            Err(errno) => Err(fault(errno, at)),
+        }
     }
 }
 

@@ -95,7 +95,16 @@ impl Codes {
         let flow = Flow::new(&remote.code, python.version).ok();
         let plan = plan(&remote.code, python.version).ok();
         self.next += 1;
-        Some(KnownCode { remote, id: self.next, identity, minor: python.version.minor, owners, flow, plan, sites: RefCell::default() })
+        Some(KnownCode {
+            remote,
+            id: self.next,
+            identity,
+            minor: python.version.minor,
+            owners,
+            flow,
+            plan,
+            sites: RefCell::default(),
+        })
     }
 
     /// Drops the entries whose objects are gone, and the failures, which may succeed now. For every second or so.

@@ -102,10 +102,20 @@ impl Emitter {
         stack
     }
 
+    /// The same with the innermost of these frames at another instruction.
+    pub fn stack_at<M: Memory>(&mut self, python: &Python<M>, frames: &[Activation], from: usize, offset: u32) -> StackId {
+        let mut moved = frames.get(from..).unwrap_or_default().to_vec();
+        if let Some(innermost) = moved.first_mut() {
+            innermost.offset = offset;
+        }
+        self.stack(python, &moved, 0)
+    }
+
     /// Defines an object, again if its name became known (or it is another one by now).
     pub fn object(&mut self, at: RemoteAddr, shape: Shape, type_name: &str, label: Option<&str>) -> ObjectId {
         let id = ObjectId(at.0);
-        let known = self.objects.get(&at).is_some_and(|(kind, name)| *kind == shape && (label.is_none() || name.as_deref() == label));
+        let known =
+            self.objects.get(&at).is_some_and(|(kind, name)| *kind == shape && (label.is_none() || name.as_deref() == label));
         if !known {
             self.objects.insert(at, (shape, label.map(str::to_owned)));
             let type_name = self.text(type_name);

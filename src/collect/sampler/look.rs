@@ -7,7 +7,7 @@ use std::time::Instant;
 use crate::cpython::python::{Gil, ThreadState};
 use crate::cpython::task::{RemoteTask, TaskLayout};
 use crate::event::sample::{Hold, OpenLoop, OpenWindow, Sample, StrandState, SubjectValue, Waits};
-use crate::event::{Event, KeyId, ObjectId, ProcessInfo, Record, Shape, StackId, TaskId, Tid};
+use crate::event::{Event, KeyId, ObjectId, ProcessInfo, Record, Shape, TaskId, Tid};
 use crate::target::address::RemoteAddr;
 use crate::target::memory::{Fault, Memory};
 use crate::target::threads::{self, Stillness};
@@ -71,6 +71,9 @@ struct Strand {
 struct Opening {
     frame: usize,
     window: u16,
+    /// Offsets of the window's read and write.
+    read: u32,
+    write: u32,
     subject: Subject,
     held: Option<RemoteAddr>,
     now: Option<RemoteAddr>,
@@ -85,6 +88,7 @@ impl Sampler {
     pub fn new(target: Target) -> Sampler {
         let pid = target.process.pid;
         let now = Instant::now();
+        let task_layout = target.task_lists.map(|lists| lists.layout);
         let mut sampler = Sampler {
             target,
             emitter: Emitter::default(),
@@ -92,7 +96,7 @@ impl Sampler {
             tids: TidMap::of(pid),
             names: HashMap::new(),
             lock_names: HashMap::new(),
-            task_layout: None,
+            task_layout,
             known: HashMap::new(),
             tasks_before: HashMap::new(),
             counts: Counts::default(),
@@ -167,11 +171,7 @@ impl Sampler {
         let still = self.verify(&strands, &gils)?;
         let unread = strands.iter().filter(|strand| strand.view.frames.is_empty()).count();
         let total = u32::try_from(strands.len()).unwrap_or(u32::MAX);
-        let states = strands
-            .into_iter()
-            .zip(still)
-            .filter_map(|(strand, verified)| self.say(strand, verified))
-            .collect();
+        let states = strands.into_iter().zip(still).filter_map(|(strand, verified)| self.say(strand, verified)).collect();
         Ok(Sample { strands: states, seen: total, unread: u32::try_from(unread).unwrap_or(u32::MAX) })
     }
 
@@ -276,8 +276,7 @@ impl Sampler {
         }
         let ident = python.attribute(task.event_loop, "_thread_id").ok().flatten().and_then(|ident| python.ident(ident));
         let runner = threads.iter().find(|strand| ident == Some(strand.view.state.ident))?;
-        let frames: Vec<Activation> =
-            task.frames.iter().filter_map(|frame| strand::activation(python, codes, *frame)).collect();
+        let frames: Vec<Activation> = task.frames.iter().filter_map(|frame| strand::activation(python, codes, *frame)).collect();
         let view = ThreadView { state: runner.view.state, tid: runner.view.tid, frames };
         let holds = locks::held(python, &view.frames);
         let waited = locks::waited_by_task(python, &view.frames);
@@ -313,12 +312,20 @@ impl Sampler {
     fn opening(&self, activation: &Activation, frame: usize, window: u16) -> Option<Opening> {
         let python = &self.target.python;
         let plan = activation.code.plan()?;
-        let reads = &plan.windows.get(usize::from(window))?.reads;
-        let watch = plan.watches.iter().find(|watch| reads.contains(&watch.offset))?;
+        let planned = plan.windows.get(usize::from(window))?;
+        let watch = plan.watches.iter().find(|watch| planned.reads.contains(&watch.offset))?;
         let subject = subject::of(python, activation, watch)?;
         let held = subject.carried.and_then(|slot| python.slots_at(activation.frame.at, slot, 1).ok()?.first().copied());
         let now = subject.slot.and_then(|slot| python.memory.pointer(slot).ok());
-        Some(Opening { frame, window, subject, held: held.filter(|at| !at.is_null()), now })
+        Some(Opening {
+            frame,
+            window,
+            read: watch.offset,
+            write: planned.write,
+            subject,
+            held: held.filter(|at| !at.is_null()),
+            now,
+        })
     }
 
     /// Which strands have certainly not run since the look began: on builds with a GIL, those that did not have it while
@@ -346,14 +353,12 @@ impl Sampler {
                 sleepers.push((strand, tid, stillness));
             }
         }
-        let in_place: Vec<bool> =
-            strands.iter().map(|strand| !of_interest(strand) || self.is_in_place(strand)).collect();
+        let in_place: Vec<bool> = strands.iter().map(|strand| !of_interest(strand) || self.is_in_place(strand)).collect();
         for (strand, tid, before) in sleepers {
             let unbroken = Stillness::of(pid, tid).is_some_and(|after| before.unbroken(after));
             verdicts.insert(strand.view.state.at, unbroken);
         }
-        let after: HashMap<RemoteAddr, Gil> =
-            before.keys().filter_map(|gil| Some((*gil, python.gil(*gil).ok()?))).collect();
+        let after: HashMap<RemoteAddr, Gil> = before.keys().filter_map(|gil| Some((*gil, python.gil(*gil).ok()?))).collect();
         let unsure = &mut self.counts.unsure;
         Ok(strands
             .iter()
@@ -380,13 +385,16 @@ impl Sampler {
         let python = &self.target.python;
         let same = strand.view.frames.iter().all(|activation| python.frame(activation.frame.at) == Ok(activation.frame));
         let top = match &strand.task {
-            Some(task) => self.task_layout.is_some_and(|layout| {
-                python.memory.pointer(task.at.plus(layout.waiter)) == Ok(task.waiter)
-            }),
+            Some(task) => {
+                self.task_layout.is_some_and(|layout| python.memory.pointer(task.at.plus(layout.waiter)) == Ok(task.waiter))
+            }
             None => python.current_frames(&[strand.view.state]).is_ok_and(|tops| {
                 // Frames of C code may lie above the first that counts; then that one's position is all there is.
                 let first = strand.view.frames.first().map(|activation| activation.frame.at);
-                tops.first().copied() == first || tops.first().is_some_and(|top| python.stack(*top).is_ok_and(|stack| stack.first().map(|frame| frame.at) == first))
+                tops.first().copied() == first
+                    || tops
+                        .first()
+                        .is_some_and(|top| python.stack(*top).is_ok_and(|stack| stack.first().map(|frame| frame.at) == first))
             }),
         };
         same && top
@@ -400,7 +408,9 @@ impl Sampler {
 
     /// Says a strand in events, if there is anything to say.
     fn say(&mut self, strand: Strand, verified: bool) -> Option<StrandState> {
-        let interesting = strand.waited.is_some() || !strand.holds.is_empty() || (verified && !(strand.open.is_empty() && strand.loops.is_empty()));
+        let interesting = strand.waited.is_some()
+            || !strand.holds.is_empty()
+            || (verified && !(strand.open.is_empty() && strand.loops.is_empty()));
         if !interesting {
             return None;
         }
@@ -422,7 +432,8 @@ impl Sampler {
             windows.extend(strand.open.iter().map(|opening| self.say_window(frames, opening)));
             for (frame, container, began, now) in &strand.loops {
                 let stack = self.emitter.stack(&self.target.python, frames, *frame);
-                let type_name = self.target.python.type_of(*container).map_or_else(|_| "dict".to_owned(), |class| class.name.clone());
+                let type_name =
+                    self.target.python.type_of(*container).map_or_else(|_| "dict".to_owned(), |class| class.name.clone());
                 let shape = match type_name.as_str() {
                     "list" => Shape::List,
                     "set" => Shape::Set,
@@ -441,11 +452,7 @@ impl Sampler {
 
     fn say_hold(&mut self, frames: &[Activation], held: &HeldLock) -> Hold {
         let lock = self.say_lock(frames, held.lock);
-        let mut at_entry = frames.get(held.frame..).unwrap_or_default().to_vec();
-        if let Some(first) = at_entry.first_mut() {
-            first.offset = held.entered_at;
-        }
-        let stack = if at_entry.is_empty() { StackId::default() } else { self.emitter.stack(&self.target.python, &at_entry, 0) };
+        let stack = self.emitter.stack_at(&self.target.python, frames, held.frame, held.entered_at);
         Hold { lock, stack, by_task: held.by_task }
     }
 
@@ -484,8 +491,10 @@ impl Sampler {
             _ => SubjectValue::Unknown,
         };
         let stack = self.emitter.stack(python, frames, opening.frame);
+        let read = self.emitter.stack_at(python, frames, opening.frame, opening.read);
+        let write = self.emitter.stack_at(python, frames, opening.frame, opening.write);
         let object = self.emitter.object(subject.object, subject.shape, &subject.type_name, subject.label.as_deref());
         let key = subject.part.as_deref().map_or(KeyId::WHOLE, |part| self.emitter.key(part));
-        OpenWindow { stack, window: opening.window, object, key, subject: value }
+        OpenWindow { stack, read, write, window: opening.window, object, key, subject: value }
     }
 }

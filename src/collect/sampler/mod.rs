@@ -2,6 +2,7 @@
 //!
 //! | module | holds |
 //! |---|---|
+//! | [`budget`], [`amplifier`] | how often to look; making the target switch threads more often |
 //! | [`codes`] | code objects that were seen, with what static analysis says about them |
 //! | [`look`] | one look at the process, verified |
 //! | [`site`] | what static analysis says about a position |
@@ -10,6 +11,8 @@
 //! | [`strand`] | threads and tasks as they stand at one moment |
 //! | [`target`] | the process that is looked into |
 
+pub mod amplifier;
+pub mod budget;
 pub mod codes;
 pub mod emit;
 pub mod locks;

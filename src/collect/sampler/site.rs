@@ -81,7 +81,8 @@ fn certain(flow: &Flow, at: usize) -> Vec<Value> {
 
 /// The states in which control leaves an instruction.
 fn leaving(flow: &Flow, at: usize) -> Vec<Vec<Value>> {
-    let mut states: Vec<Vec<Value>> = successors(flow, at).into_iter().filter_map(|next| Some(flow.before(next)?.values)).collect();
+    let mut states: Vec<Vec<Value>> =
+        successors(flow, at).into_iter().filter_map(|next| Some(flow.before(next)?.values)).collect();
     if states.is_empty() {
         states.extend(flow.after(at).map(|state| state.values));
     }
@@ -134,7 +135,11 @@ fn iterators(flow: &Flow, values: &[Value], at: usize) -> Vec<u32> {
         for slot in (flow.slots as usize..state.values.len()).rev().take(2) {
             let Some(value) = state.values.get(slot).filter(|value| **value != UNKNOWN) else { continue };
             let made_by_iteration = flow.maker(*value).is_some_and(|(_, maker)| maker.op == Op::GetIter);
-            if made_by_iteration && values.get(slot) == Some(value) && reaches(flow, at, index, &[]) && let Ok(slot) = u32::try_from(slot) {
+            if made_by_iteration
+                && values.get(slot) == Some(value)
+                && reaches(flow, at, index, &[])
+                && let Ok(slot) = u32::try_from(slot)
+            {
                 found.push(slot);
                 break;
             }

@@ -41,7 +41,8 @@ pub fn of<M: Memory>(python: &Python<M>, activation: &Activation, watch: &Watch)
     let resolver = Resolver { python, activation, flow };
     let mut subject = resolver.subject(at, &watch.operation)?;
     // What the reading instruction put on the stack, and is still in a slot, is the value that was read.
-    let outputs = (0..2).map(|index| flow.output(at, index)).filter(|value| flow.maker(*value).is_some_and(|(maker, _)| maker == at));
+    let outputs =
+        (0..2).map(|index| flow.output(at, index)).filter(|value| flow.maker(*value).is_some_and(|(maker, _)| maker == at));
     subject.carried = outputs.into_iter().rev().find_map(|value| site.slot_of(value));
     if !reads_a_value(&watch.operation) {
         subject.carried = None;

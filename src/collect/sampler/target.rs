@@ -89,7 +89,8 @@ fn task_lists(process: &Process, minor: u8, memory: &ProcessMemory) -> Option<Ta
         return None;
     }
     let mappings = maps::read(process.pid).ok()?;
-    let mut files: Vec<_> = mappings.iter().filter_map(|mapping| mapping.path.as_deref()).filter(|path| path.is_absolute()).collect();
+    let mut files: Vec<_> =
+        mappings.iter().filter_map(|mapping| mapping.path.as_deref()).filter(|path| path.is_absolute()).collect();
     files.dedup();
     let may_have_it = |path: &&std::path::Path| {
         path.file_name().is_some_and(|name| {
@@ -103,7 +104,9 @@ fn task_lists(process: &Process, minor: u8, memory: &ProcessMemory) -> Option<Ta
     })?;
     let bytes = memory.bytes(section, 13 * 8).ok()?;
     let words: Vec<u64> = bytes.as_chunks().0.iter().map(|&word| u64::from_ne_bytes(word)).collect();
-    let [_, name, _, _, _, coroutine, node_in_task, _, head_in_interpreter, _, _, _, head_in_thread] = words[..] else { return None };
+    let [_, name, _, _, _, coroutine, node_in_task, _, head_in_interpreter, _, _, _, head_in_thread] = words[..] else {
+        return None;
+    };
     let sane = [name, coroutine, node_in_task, head_in_interpreter, head_in_thread].iter().all(|offset| *offset < 1 << 24);
     sane.then_some(TaskLists {
         node_in_task,

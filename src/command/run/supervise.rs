@@ -72,6 +72,12 @@ impl Signals {
         self.wait(Duration::from_millis(5));
     }
 
+    /// So long, or less if a signal arrives.
+    pub fn pause_for(&self, pause: Duration) {
+        let timeout = nix::sys::time::TimeSpec::from_duration(pause);
+        let _ = nix::poll::ppoll(&mut [PollFd::new(self.file.as_fd(), PollFlags::POLLIN)], Some(timeout), None);
+    }
+
     fn take(&self) -> Option<Arrived> {
         let info = self.file.read_signal().ok().flatten()?;
         let signal = Signal::try_from(i32::try_from(info.ssi_signo).ok()?).ok()?;

@@ -1,0 +1,61 @@
+//! Findings of basis `sampled`: from states that were seen, not from sequences of events. What was seen at one verified
+//! moment proves; nothing is concluded from what was not seen.
+//!
+//! | module | finds |
+//! |---|---|
+//! | [`waits`] | deadlocks, locks whose owner is gone |
+//! | [`windows`] | stale values, two strands in one window |
+//! | [`loops`] | containers that change while a loop walks them |
+//! | [`awaits`] | locks held across an await |
+
+mod awaits;
+mod describe;
+mod loops;
+mod waits;
+mod windows;
+
+use super::Detector;
+use super::findings::Findings;
+use super::world::World;
+use crate::event::sample::{Sample, StrandState};
+use crate::event::{Event, ProcessId, Record, TaskId, Tid};
+
+/// A strand of a sampled session: a thread, or a task.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub(crate) struct Who {
+    pub thread: Tid,
+    pub task: Option<TaskId>,
+}
+
+impl Who {
+    fn of(state: &StrandState) -> Who {
+        Who { thread: state.thread, task: state.task }
+    }
+}
+
+/// One sample, with what is needed to describe it.
+pub(crate) struct Seen<'a> {
+    pub world: &'a World,
+    pub process: ProcessId,
+    pub time: u64,
+    pub sample: &'a Sample,
+}
+
+/// All detectors of sampled sessions.
+#[derive(Debug, Default)]
+pub struct Sampled {
+    waits: waits::Waiting,
+    windows: windows::Windows,
+    awaits: awaits::Awaits,
+}
+
+impl Detector for Sampled {
+    fn record(&mut self, world: &World, record: &Record, findings: &mut Findings) {
+        let Event::Sample(sample) = &record.event else { return };
+        let seen = Seen { world, process: record.process, time: record.time, sample };
+        self.waits.look(&seen, findings);
+        self.windows.look(&seen, findings);
+        loops::look(&seen, findings);
+        self.awaits.look(&seen, findings);
+    }
+}

@@ -1,0 +1,101 @@
+//! Locks and awaits: a thread's lock in the hands of a suspended task, and an asyncio lock that its holder keeps over a
+//! long await while others wait for it.
+
+use std::collections::HashMap;
+
+use super::describe::{access, is_users, lock_name, name, place, sampled};
+use super::{Findings, Seen, Who};
+use crate::analysis::describe::Draft;
+use crate::event::sample::{Hold, StrandState, Waits};
+use crate::event::{ObjectId, StackId};
+use crate::finding::{Evidence, Kind, Severity, Subject};
+
+#[derive(Debug, Default)]
+pub struct Awaits {
+    /// Since when a task has been holding an asyncio lock at one await while others wait.
+    since: HashMap<(Who, ObjectId, StackId), u64>,
+}
+
+/// Shorter holds are what locks are for.
+const LONG_HOLD: u64 = 50_000_000;
+
+impl Awaits {
+    pub fn look(&mut self, seen: &Seen<'_>, findings: &mut Findings) {
+        let mut since = HashMap::new();
+        for state in seen.sample.strands.iter().filter(|state| state.task.is_some()) {
+            for hold in &state.holds {
+                if !is_users(seen, hold.stack) {
+                    continue;
+                }
+                if !hold.by_task {
+                    across_await(seen, state, hold, findings);
+                    continue;
+                }
+                let waiting = waiting_for(seen, state, hold.lock);
+                if waiting == 0 {
+                    continue;
+                }
+                let key = (Who::of(state), hold.lock, state.stack);
+                let began = self.since.get(&key).copied().unwrap_or(seen.time);
+                since.insert(key, began);
+                if state.still && seen.time.saturating_sub(began) >= LONG_HOLD {
+                    held_long(seen, state, hold, waiting, seen.time - began, findings);
+                }
+            }
+        }
+        self.since = since;
+    }
+}
+
+fn waiting_for(seen: &Seen<'_>, holder: &StrandState, wanted: ObjectId) -> usize {
+    let waits = |state: &&StrandState| {
+        Who::of(state) != Who::of(holder) && matches!(state.waits, Waits::Lock { lock, by_task: true, .. } if lock == wanted)
+    };
+    seen.sample.strands.iter().filter(waits).count()
+}
+
+fn across_await(seen: &Seen<'_>, state: &StrandState, hold: &Hold, findings: &mut Findings) {
+    let lock = lock_name(seen, hold.lock);
+    findings.add(sampled(
+        seen,
+        Draft {
+            kind: Kind::ThreadLockAcrossAwait,
+            severity: Severity::Error,
+            evidence: Evidence::Observed,
+            message: format!("{} is suspended while it holds the threading lock {lock}", name(seen, state)),
+            why: Some(
+                "whoever wants the lock on this event loop blocks the whole loop, and with it the task that would release it"
+                    .to_owned(),
+            ),
+            observed: Some(format!("taken at {}, suspended below it", place(seen, hold.stack))),
+            help: format!("make {lock} an asyncio.Lock (`async with`), or release it before the await"),
+            accesses: vec![
+                access(seen, "hold", &format!("takes {lock}"), state, hold.stack),
+                access(seen, "await", "is suspended", state, state.stack),
+            ],
+            subject: Subject { kind: "locks".to_owned(), name: lock },
+        },
+    ));
+}
+
+fn held_long(seen: &Seen<'_>, state: &StrandState, hold: &Hold, waiting: usize, time: u64, findings: &mut Findings) {
+    let lock = lock_name(seen, hold.lock);
+    let milliseconds = time / 1_000_000;
+    findings.add(sampled(
+        seen,
+        Draft {
+            kind: Kind::LockHeldAcrossAwait,
+            severity: Severity::Warning,
+            evidence: Evidence::Observed,
+            message: format!("{} keeps {lock} over an await while {waiting} other tasks wait for it", name(seen, state)),
+            why: Some("the tasks run one after another, as if there were no concurrency".to_owned()),
+            observed: Some(format!("held for at least {milliseconds} ms at {}", place(seen, state.stack))),
+            help: format!("do the slow await before taking {lock}, and hold it only for the change itself"),
+            accesses: vec![
+                access(seen, "hold", &format!("takes {lock}"), state, hold.stack),
+                access(seen, "await", "awaits meanwhile", state, state.stack),
+            ],
+            subject: Subject { kind: "locks".to_owned(), name: lock },
+        },
+    ));
+}

@@ -1,0 +1,79 @@
+//! Puts what a sample shows into the words of a finding. It decides nothing.
+
+use super::Seen;
+use crate::analysis::describe::{Draft, finding};
+use crate::event::sample::{Hold, StrandState};
+use crate::event::{ObjectId, StackId, Value};
+use crate::finding::{AccessReport, Basis, Finding, LockReport, Place, StrandReport};
+
+pub fn sampled(seen: &Seen<'_>, draft: Draft) -> Finding {
+    Finding { basis: Basis::Sampled, ..finding(seen.world, seen.process, draft) }
+}
+
+pub fn strand(seen: &Seen<'_>, state: &StrandState) -> StrandReport {
+    let name = seen.world.text(seen.process, state.name).to_owned();
+    let (kind, task) = match state.task {
+        Some(_) => ("task", Some(name.clone())),
+        None => ("thread", None),
+    };
+    StrandReport { kind: kind.to_owned(), name, tid: state.thread.0, task, pid: None, started: Vec::new() }
+}
+
+/// "thread Thread-1", "task Task-4".
+pub fn name(seen: &Seen<'_>, state: &StrandState) -> String {
+    let report = strand(seen, state);
+    format!("{} {}", report.kind, report.name)
+}
+
+pub fn lock_name(seen: &Seen<'_>, lock: ObjectId) -> String {
+    let object = seen.world.object(seen.process, lock);
+    match object.and_then(|object| object.label) {
+        Some(label) => seen.world.text(seen.process, label).to_owned(),
+        None => object.map_or("a lock", |object| seen.world.text(seen.process, object.type_name)).to_owned(),
+    }
+}
+
+pub fn lock(seen: &Seen<'_>, hold: &Hold) -> LockReport {
+    let place = |stack: StackId| {
+        let frame = seen.world.frames(seen.process, stack).into_iter().next()?;
+        Some(Place { file: frame.file, line: frame.line })
+    };
+    LockReport { name: lock_name(seen, hold.lock), created: None, acquired: place(hold.stack) }
+}
+
+pub fn access(seen: &Seen<'_>, role: &str, what: &str, state: &StrandState, stack: StackId) -> AccessReport {
+    AccessReport {
+        role: role.to_owned(),
+        what: Some(what.to_owned()).filter(|what| !what.is_empty()),
+        strand: strand(seen, state),
+        stack: seen.world.frames(seen.process, stack),
+        locks: state.holds.iter().map(|hold| lock(seen, hold)).collect(),
+    }
+}
+
+/// A value as the source would write it.
+pub fn value(seen: &Seen<'_>, value: Value) -> String {
+    match value {
+        Value::Unknown => "another value".to_owned(),
+        Value::None => "None".to_owned(),
+        Value::Bool(true) => "True".to_owned(),
+        Value::Bool(false) => "False".to_owned(),
+        Value::Int(number) => number.to_string(),
+        Value::Float(number) => number.to_string(),
+        Value::Text(text) => format!("'{}'", seen.world.text(seen.process, text)),
+        Value::Object(_, name) => format!("a {}", seen.world.text(seen.process, name)),
+    }
+}
+
+/// "app.py:12" of the innermost frame.
+pub fn place(seen: &Seen<'_>, stack: StackId) -> String {
+    match seen.world.frames(seen.process, stack).first() {
+        Some(frame) => format!("{}:{}", crate::analysis::naming::base(&frame.file), frame.line),
+        None => "an unknown place".to_owned(),
+    }
+}
+
+/// Is some frame of the stack the program's own?
+pub fn is_users(seen: &Seen<'_>, stack: StackId) -> bool {
+    crate::analysis::describe::touches_user_code(seen.world, seen.process, stack)
+}

@@ -1,0 +1,203 @@
+//! Windows seen from outside: a parked strand whose value is out of date, and two strands inside windows on one subject
+//! at the same verified moment. No lock can have kept them apart, or they would not be there together.
+
+use std::collections::HashMap;
+
+use racetrace_probes::plan::{Window, WindowKind};
+
+use super::describe::{access, is_users, name, place, sampled, value};
+use super::{Findings, Seen, Who};
+use crate::analysis::describe::Draft;
+use crate::analysis::naming;
+use crate::event::sample::{OpenWindow, StrandState, SubjectValue};
+use crate::event::{KeyId, ObjectId};
+use crate::finding::{AccessReport, Evidence, Finding, Kind, Severity, Subject};
+
+#[derive(Debug, Default)]
+pub struct Windows {
+    /// Who was last seen inside a window on a subject: two of them, the latest first.
+    visitors: HashMap<(ObjectId, KeyId), Vec<Visitor>>,
+}
+
+#[derive(Debug, Clone)]
+struct Visitor {
+    who: Who,
+    locks: Vec<ObjectId>,
+    access: AccessReport,
+}
+
+const MOST_SUBJECTS: usize = 1 << 16;
+
+/// A window of a strand of the sample.
+#[derive(Clone, Copy)]
+struct Inside<'a> {
+    state: &'a StrandState,
+    open: &'a OpenWindow,
+    window: &'a Window,
+}
+
+impl Windows {
+    pub fn look(&mut self, seen: &Seen<'_>, findings: &mut Findings) {
+        let inside = collect(seen);
+        for (index, one) in inside.iter().enumerate() {
+            let other = inside.iter().skip(index + 1).find(|other| meets(one, other));
+            if let Some(other) = other {
+                findings.add(together(seen, one, other));
+            }
+        }
+        for one in &inside {
+            self.visit(seen, one);
+        }
+        for one in &inside {
+            if let Some(finding) = self.stale(seen, one) {
+                findings.add(finding);
+            }
+        }
+    }
+
+    fn visit(&mut self, seen: &Seen<'_>, one: &Inside<'_>) {
+        if self.visitors.len() >= MOST_SUBJECTS {
+            self.visitors.clear();
+        }
+        let visitor = Visitor {
+            who: Who::of(one.state),
+            locks: locks(one.state),
+            access: access(seen, "conflict", "stores it too", one.state, one.open.write),
+        };
+        let visitors = self.visitors.entry((one.open.object, one.open.key)).or_default();
+        visitors.retain(|known| known.who != visitor.who);
+        visitors.insert(0, visitor);
+        visitors.truncate(4);
+    }
+
+    /// A value that is out of date, if somebody else is known who stores the subject, under no lock that this one holds.
+    fn stale(&self, seen: &Seen<'_>, one: &Inside<'_>) -> Option<Finding> {
+        let SubjectValue::Stale { held, now } = one.open.subject else { return None };
+        let own = locks(one.state);
+        let visitors = self.visitors.get(&(one.open.object, one.open.key))?;
+        let other = visitors
+            .iter()
+            .find(|other| other.who != Who::of(one.state) && !other.locks.iter().any(|lock| own.contains(lock)))?;
+        let subject = subject(seen, one.open);
+        let (held, now) = (value(seen, held), value(seen, now));
+        let observed = format!(
+            "{} holds {held} since {} and stands at {}; {} is {now} by now and will be overwritten at {}",
+            name(seen, one.state),
+            place(seen, one.open.read),
+            place(seen, one.open.stack),
+            subject.name,
+            place(seen, one.open.write),
+        );
+        let (read, write) = accesses(seen, one);
+        Some(draft(
+            seen,
+            one,
+            subject,
+            observed,
+            "another strand stored a new value between the read and the write that depends on it",
+            vec![read, write, other.access.clone()],
+        ))
+    }
+}
+
+fn locks(state: &StrandState) -> Vec<ObjectId> {
+    state.holds.iter().map(|hold| hold.lock).collect()
+}
+
+fn collect<'a>(seen: &Seen<'a>) -> Vec<Inside<'a>> {
+    let mut inside = Vec::new();
+    for state in &seen.sample.strands {
+        for open in &state.windows {
+            let window = window(seen, open);
+            if let Some(window) = window.filter(|_| is_users(seen, open.stack)) {
+                inside.push(Inside { state, open, window });
+            }
+        }
+    }
+    inside
+}
+
+fn window<'a>(seen: &Seen<'a>, open: &OpenWindow) -> Option<&'a Window> {
+    let definitions = seen.world.definitions(seen.process)?;
+    let code = definitions.site_of(open.stack)?.code;
+    definitions.window(code, open.window)
+}
+
+/// Two strands inside windows on the same subject.
+fn meets(one: &Inside<'_>, other: &Inside<'_>) -> bool {
+    Who::of(one.state) != Who::of(other.state)
+        && one.open.object == other.open.object
+        && one.open.key == other.open.key
+        && one.window.kind == other.window.kind
+}
+
+fn subject(seen: &Seen<'_>, open: &OpenWindow) -> Subject {
+    let sites: Vec<_> = [open.read, open.write].into_iter().filter_map(|stack| seen.world.site_id(seen.process, stack)).collect();
+    let mut subject = naming::subject(seen.world, seen.process, open.object, open.key, &sites);
+    if subject.kind == "item" {
+        subject.name = naming::without_key(&subject.name, &subject.kind);
+    }
+    subject
+}
+
+fn together(seen: &Seen<'_>, one: &Inside<'_>, other: &Inside<'_>) -> Finding {
+    let subject = subject(seen, one.open);
+    let observed = format!(
+        "at one moment {} stands at {} and {} at {}, both between reading {} and storing it",
+        name(seen, one.state),
+        place(seen, one.open.stack),
+        name(seen, other.state),
+        place(seen, other.open.stack),
+        subject.name
+    );
+    let (read, write) = accesses(seen, one);
+    let conflict = access(seen, "conflict", "is inside its own window", other.state, other.open.write);
+    let why = "both are past the read, and neither will look again before it writes";
+    draft(seen, one, subject, observed, why, vec![read, write, conflict])
+}
+
+fn accesses(seen: &Seen<'_>, one: &Inside<'_>) -> (AccessReport, AccessReport) {
+    let (first, second) = match one.window.kind {
+        WindowKind::ReadModifyWrite => ("read", "write"),
+        WindowKind::CheckThenAct => ("check", "act"),
+    };
+    let read = access(seen, first, "", one.state, one.open.read);
+    (read, access(seen, second, "", one.state, one.open.write))
+}
+
+fn draft(
+    seen: &Seen<'_>,
+    one: &Inside<'_>,
+    subject: Subject,
+    observed: String,
+    why: &str,
+    accesses: Vec<AccessReport>,
+) -> Finding {
+    let (kind, message) = match one.window.kind {
+        WindowKind::ReadModifyWrite => (Kind::ReadModifyWrite, format!("updates of {} are lost", subject.name)),
+        WindowKind::CheckThenAct => {
+            (Kind::CheckThenAct, format!("{} is checked and then acted on while others do the same", subject.name))
+        }
+    };
+    let lock = if one.state.task.is_some() { "an asyncio.Lock" } else { "a threading.Lock" };
+    let help = format!(
+        "hold one lock from {} to {}, in every function that changes {}: {lock}",
+        place(seen, one.open.read),
+        place(seen, one.open.write),
+        subject.name
+    );
+    sampled(
+        seen,
+        Draft {
+            kind,
+            severity: Severity::Error,
+            evidence: Evidence::Observed,
+            subject,
+            message,
+            accesses,
+            why: Some(why.to_owned()),
+            observed: Some(observed),
+            help,
+        },
+    )
+}

@@ -1,0 +1,179 @@
+//! `racetrace attach PID`: looks into a live process until the time is over, the user ends it or the process does, and
+//! reports. It decides how often to look; what is seen is judged by the analysis.
+
+use std::io::IsTerminal;
+use std::time::{Duration, Instant};
+
+use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
+
+use super::deliver::{Delivery, Stream};
+use super::failure::Failure;
+use super::recording::{self, Recording};
+use super::run::supervise::Signals;
+use crate::analysis::{Analysis, Options};
+use crate::cli::attach::AttachArgs;
+use crate::collect::sampler::amplifier::Amplifier;
+use crate::collect::sampler::budget::Budget;
+use crate::collect::sampler::look::Sampler;
+use crate::collect::sampler::target::Target;
+use crate::finding::Report;
+use crate::report::source::SourceMap;
+
+const DEFAULT_RATE: u32 = 100;
+const DEFAULT_BUDGET: u32 = 5;
+/// How often the status line is drawn anew.
+const STATUS_EVERY: Duration = Duration::from_millis(200);
+
+/// Looks, and reports. The result is the exit code.
+///
+/// # Errors
+/// What keeps racetrace from looking into the process.
+pub fn run(args: &AttachArgs) -> Result<u8, Failure> {
+    let delivery = Delivery::prepare(&args.report, Stream::Stdout)?;
+    let signals = Signals::hold().map_err(|error| Failure::new(format!("cannot prepare to receive signals: {error}")))?;
+    let target = Target::open(args.pid(), &mut Vec::new())?;
+    let amplifier = args.switch_interval.map(|interval| Amplifier::start(&target, interval)).transpose()?;
+    let mut session = Session::start(args, target)?;
+    let ending = session.watch(args, &signals);
+    drop(amplifier);
+    session.finish(args, &delivery, ending)
+}
+
+/// Why looking came to its end.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Ending {
+    TimeOver,
+    AskedTo,
+    ProcessEnded,
+}
+
+struct Session {
+    sampler: Sampler,
+    analysis: Analysis,
+    recording: Recording,
+    status: ProgressBar,
+    found: usize,
+    sources: SourceMap,
+}
+
+impl Session {
+    fn start(args: &AttachArgs, target: Target) -> Result<Session, Failure> {
+        let recording = Recording::start(&args.recording, recording::sources(args.report.no_source))?;
+        let mut sources = SourceMap::with_disk().relative_to(&target.process.directory);
+        // A process with another root has its files below it.
+        if target.process.own_root {
+            sources.add_directory(format!("/proc/{}/root", target.process.pid));
+        }
+        let status = if args.quiet || !std::io::stderr().is_terminal() {
+            ProgressDrawTarget::hidden()
+        } else {
+            ProgressDrawTarget::stderr()
+        };
+        let status = ProgressBar::with_draw_target(None, status);
+        if let Ok(style) = ProgressStyle::with_template("{spinner} {elapsed} {msg}") {
+            status.set_style(style);
+        }
+        Ok(Session {
+            sampler: Sampler::new(target),
+            analysis: Analysis::new(Options::default()),
+            recording,
+            status,
+            found: 0,
+            sources,
+        })
+    }
+
+    fn watch(&mut self, args: &AttachArgs, signals: &Signals) -> Ending {
+        let began = Instant::now();
+        let mut budget = Budget::new(args.rate.unwrap_or(DEFAULT_RATE), args.budget.unwrap_or(DEFAULT_BUDGET));
+        let mut drawn = began;
+        loop {
+            let look = Instant::now();
+            if !self.look() {
+                return Ending::ProcessEnded;
+            }
+            if drawn.elapsed() >= STATUS_EVERY {
+                drawn = Instant::now();
+                self.draw(budget.rate());
+                if !self.sampler.target.process.is_alive() {
+                    return Ending::ProcessEnded;
+                }
+            }
+            let pause = budget.after(look.elapsed());
+            if signals.asked_to_end() {
+                return Ending::AskedTo;
+            }
+            match args.duration.map(|duration| duration.saturating_sub(began.elapsed())) {
+                Some(Duration::ZERO) => return Ending::TimeOver,
+                Some(left) => signals.pause_for(pause.min(left)),
+                None => signals.pause_for(pause),
+            }
+        }
+    }
+
+    /// One look; false when there is no process any more.
+    fn look(&mut self) -> bool {
+        let Ok(records) = self.sampler.look() else { return false };
+        for record in &records {
+            self.analysis.record(record);
+            self.recording.record(record);
+        }
+        let fresh = self.analysis.fresh();
+        self.recording.tick(&fresh);
+        for finding in &fresh {
+            self.found += 1;
+            let headline = crate::report::text::headline(finding, &self.sources, crate::report::Color::Never);
+            self.status.println(headline);
+        }
+        true
+    }
+
+    fn draw(&self, rate: u32) {
+        let counts = self.sampler.counts;
+        self.status.set_message(format!(
+            "{} samples at {rate} Hz, {} threads, {} tasks, {} findings, {} missed",
+            counts.samples, counts.threads, counts.tasks, self.found, counts.missed
+        ));
+        self.status.tick();
+    }
+
+    fn finish(mut self, args: &AttachArgs, delivery: &Delivery, ending: Ending) -> Result<u8, Failure> {
+        self.status.finish_and_clear();
+        let mut report = self.analysis.report();
+        self.complete(args, &mut report, ending);
+        let broken = self.recording.finish(&mut report, &self.sources);
+        let verdict = delivery.deliver(report, &self.sources)?;
+        match broken {
+            Some(failure) => Err(failure),
+            None => Ok(verdict.exit(0)),
+        }
+    }
+
+    /// What the sampler knows about its own work.
+    fn complete(&self, args: &AttachArgs, report: &mut Report, ending: Ending) {
+        let counts = self.sampler.counts;
+        report.coverage.samples = counts.samples;
+        report.coverage.dropped += counts.missed;
+        report.coverage.threads = report.coverage.threads.max(counts.threads);
+        report.coverage.tasks = report.coverage.tasks.max(counts.tasks);
+        report.coverage.not_watched.push(format!(
+            "sampled {} times: what happened between two samples was not seen; {} looks gave nothing, {} sightings were \
+             discarded because the process moved on while it was read",
+            counts.samples, counts.missed, counts.unsure
+        ));
+        if report.target.free_threaded {
+            report.coverage.not_watched.push(
+                "free-threaded build: no GIL parks a thread, so that only threads that wait and suspended coroutines were seen"
+                    .into(),
+            );
+        }
+        if let Some(interval) = args.switch_interval {
+            report
+                .notices
+                .push(format!("the process switched threads every {interval:?} while it was looked at (--switch-interval)"));
+        }
+        if ending == Ending::ProcessEnded {
+            report.notices.push("the process ended while it was looked at".into());
+        }
+    }
+}
