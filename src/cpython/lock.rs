@@ -11,6 +11,8 @@ pub struct LockState {
     pub at: RemoteAddr,
     pub reentrant: bool,
     pub locked: bool,
+    /// Somebody waits for it, as far as the lock knows (it does where it has no futex of its own).
+    pub contended: bool,
     /// `threading.get_ident()` of the owner, for locks that know it.
     pub owner: Option<u64>,
     /// The word on which a waiter sleeps, where it belongs to the lock alone.
@@ -40,10 +42,19 @@ impl<M: Memory> Python<M> {
         Ok(Some(if reentrant {
             let (owner, count) = (word_at(&bytes, 8), word_at(&bytes, 16));
             let locked = if pooled { bytes[0] & 1 == 1 } else { count > 0 };
-            LockState { at: object, reentrant, locked, owner: Some(owner).filter(|&owner| locked && owner != 0), futex }
+            let contended = pooled && bytes[0] & 2 != 0;
+            LockState {
+                at: object,
+                reentrant,
+                locked,
+                contended,
+                owner: Some(owner).filter(|&owner| locked && owner != 0),
+                futex,
+            }
         } else {
             let flag = if pooled { bytes[0] } else { bytes[16] };
-            LockState { at: object, reentrant, locked: flag & 1 == 1, owner: None, futex }
+            let contended = pooled && flag & 2 != 0;
+            LockState { at: object, reentrant, locked: flag & 1 == 1, contended, owner: None, futex }
         }))
     }
 
@@ -78,6 +89,11 @@ impl<M: Memory> Python<M> {
         };
         let object = receiver.unwrap_or(above);
         Ok((!object.is_null()).then_some(Entered { object, is_async }))
+    }
+
+    /// Does a `with` statement leave two entries on the value stack, the exit and its object (3.14+)?
+    pub fn exits_are_pairs(&self) -> bool {
+        self.layout.frame.stack_pointer.is_some() && self.layout.frame.owner.is_some()
     }
 
     /// The name of a function or method and, if it is bound, its receiver.

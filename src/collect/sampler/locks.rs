@@ -72,13 +72,18 @@ fn async_lock<M: Memory>(python: &Python<M>, object: RemoteAddr) -> bool {
 pub fn waited<M: Memory>(python: &Python<M>, frames: &[Activation], activity: impl FnOnce() -> Activity) -> Option<WaitedLock> {
     let innermost = frames.first()?;
     let first = innermost.locals();
-    let count = innermost.code.site(innermost.offset).depth.saturating_sub(first);
-    let candidates: Vec<LockState> = python
-        .slots_at(innermost.frame.at, first, count)
-        .ok()?
+    let site = innermost.code.site(innermost.offset);
+    // What the blocks around left there is held, not waited for.
+    let is_exit = |slot: u32| site.exits.iter().any(|(exit, _)| *exit == slot || (python.exits_are_pairs() && *exit + 1 == slot));
+    let entries = python.slots_at(innermost.frame.at, first, site.depth.saturating_sub(first)).ok()?;
+    let candidates: Vec<LockState> = entries
+        .into_iter()
+        .zip(first..site.depth)
+        .collect::<Vec<_>>()
         .into_iter()
         .rev()
-        .filter_map(|slot| acquiring(python, slot))
+        .filter(|(_, slot)| !is_exit(*slot))
+        .filter_map(|(entry, _)| acquiring(python, entry))
         .filter(|lock| lock.locked)
         .collect();
     if candidates.is_empty() {
@@ -87,12 +92,13 @@ pub fn waited<M: Memory>(python: &Python<M>, frames: &[Activation], activity: im
     let Activity::Waiting { call: FUTEX, arguments: [word, _, _, timeout], .. } = activity() else { return None };
     let exact = candidates.iter().find(|lock| lock.futex == Some(RemoteAddr(word)));
     // Locks that sleep in the parking lot have no word of their own; one that has, and another, is not waited for.
-    let lock = exact.or_else(|| candidates.iter().find(|lock| lock.futex.is_none()))?;
+    let lock = exact.or_else(|| candidates.iter().find(|lock| lock.futex.is_none() && lock.contended))?;
     let patience = if timeout == 0 { Patience::Forever } else { Patience::Timeout };
     Some(WaitedLock { lock: lock.at, patience, by_task: false })
 }
 
-/// The lock that a value-stack entry has to do with: itself, or the receiver of a bound `acquire` or `__enter__`.
+/// The lock that a value-stack entry has to do with: itself, or the receiver of a bound `acquire` or `__enter__`, or of
+/// the `__exit__` that a `with` statement has put there before it enters (to 3.11).
 fn acquiring<M: Memory>(python: &Python<M>, slot: RemoteAddr) -> Option<LockState> {
     if slot.is_null() {
         return None;
@@ -101,7 +107,9 @@ fn acquiring<M: Memory>(python: &Python<M>, slot: RemoteAddr) -> Option<LockStat
         return Some(lock);
     }
     match python.callable(slot) {
-        Ok(Some((name, Some(receiver)))) if name == "acquire" || name == "__enter__" => python.lock(receiver).ok().flatten(),
+        Ok(Some((name, Some(receiver)))) if matches!(name.as_str(), "acquire" | "__enter__" | "__exit__") => {
+            python.lock(receiver).ok().flatten()
+        }
         _ => None,
     }
 }
