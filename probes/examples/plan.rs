@@ -41,6 +41,9 @@ fn time(all: &[interpreters::Dumped], version: Version) {
         best = best.min(begun.elapsed());
     }
     slowest.sort();
+    if all.is_empty() {
+        return;
+    }
     let bytes: usize = all.iter().map(|dumped| dumped.code.bytecode.len()).sum();
     println!("{} code objects of {} bytes on average: {:?} each", all.len(), bytes / all.len(), best / all.len() as u32);
     slowest.iter().rev().take(8).for_each(|slow| println!("  {slow:?}"));

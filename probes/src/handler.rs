@@ -41,13 +41,12 @@ impl Handlers {
             return found;
         }
         let caught = ancestors.iter().find_map(|(side, _)| caught(facts, *side));
-        for reads in self.reads.chunk_by(|one, other| one.0 == other.0) {
-            let handler = reads.first().map_or(NOWHERE, |(handler, _)| *handler);
-            let catches = caught.is_some() || catches_all(facts.flow, handler);
-            if !catches || reached(facts.flow, handler).get(block as usize) != Some(&true) {
+        for handler in self.leading_to(facts.flow, block) {
+            if caught.is_none() && !catches_all(facts.flow, handler) {
                 continue;
             }
-            for (_, read) in reads {
+            let from = self.reads.partition_point(|(known, _)| *known < handler);
+            for (_, read) in self.reads.iter().skip(from).take_while(|(known, _)| *known == handler) {
                 let raised = facts.accesses.get(*read).and_then(failure).unwrap_or(&[]);
                 if caught.as_ref().is_none_or(|caught| caught.iter().any(|name| raised.contains(name) || GENERAL.contains(name)))
                 {
@@ -57,7 +56,25 @@ impl Handlers {
         }
         found
     }
+
+    /// The blocks that lead to `block` and that only exceptions lead to; handlers are among them.
+    fn leading_to(&self, flow: &Flow, block: u32) -> Vec<u32> {
+        let mut found = vec![block];
+        let mut at = 0;
+        while let Some(block) = found.get(at).copied() {
+            at += 1;
+            for before in flow.predecessors(block) {
+                if found.len() < MOST_BLOCKS && self.normal.get(*before as usize) == Some(&false) && !found.contains(before) {
+                    found.push(*before);
+                }
+            }
+        }
+        found
+    }
 }
+
+/// Handlers larger than this are not followed to their beginning.
+const MOST_BLOCKS: usize = 128;
 
 /// `except:` throws the exception away first thing; `finally` and `with` keep it.
 fn catches_all(flow: &Flow, handler: u32) -> bool {

@@ -39,7 +39,8 @@ pub fn find(facts: &Facts<'_>, dependence: &mut Dependence<'_>) -> Vec<Span> {
     if calls == 0 || calls > MOST_CALLS {
         return Vec::new();
     }
-    ends.extend(facts.accesses.iter().filter(|access| access.writes()).filter_map(|access| direct_end(facts, access)));
+    let direct = facts.accesses.iter().filter(|access| access.writes()).filter_map(|access| direct_end(facts, access));
+    ends.extend(direct.take(MOST_CALLS));
     let mut search =
         Search { facts, dependence, calls: ends.iter().filter(|end| !end.direct).copied().collect(), found: Vec::new() };
     ends.iter().for_each(|act| search.act(act));
@@ -59,7 +60,9 @@ impl Search<'_, '_, '_> {
         let flow = self.facts.flow;
         let index = act.instruction as usize;
         let values = if act.direct {
-            let access = self.facts.accesses.iter().find(|access| access.instruction == act.instruction && access.writes());
+            let from = self.facts.accesses.partition_point(|access| access.instruction < act.instruction);
+            let here = self.facts.accesses.iter().skip(from).take_while(|access| access.instruction == act.instruction);
+            let access = here.into_iter().find(|access| access.writes());
             access.map(|access| depend::stored(flow, access)).unwrap_or_default()
         } else {
             Call::at(flow, self.facts.code, index)

@@ -2,6 +2,7 @@
 //! branches that lead to it. It knows no other function.
 
 use crate::access::{Access, Space};
+use crate::block::Block;
 use crate::code::{Code, Const};
 use crate::control::{Control, Side};
 use crate::depend::{self, Dependence, Source};
@@ -16,6 +17,9 @@ use crate::plan::{Operation, Window, WindowKind};
 use crate::region::Regions;
 use crate::switch::Switches;
 use crate::version::Version;
+
+/// Loops of more blocks than this are not followed around.
+const MOST_BLOCKS: usize = 256;
 
 /// Of subjects written more often than this in one function, writes in between are not looked at.
 const MOST_CLOSERS: usize = 256;
@@ -345,16 +349,17 @@ impl Finder<'_, '_, '_> {
     }
 
     fn reaches(&self, from: u32, goal: &dyn Fn(u32) -> bool) -> bool {
-        let mut seen = vec![false; self.facts.flow.blocks.len()];
-        let mut work = vec![from as usize];
-        while let Some(block) = work.pop() {
+        let mut seen = vec![from as usize];
+        let mut at = 0;
+        while let Some(block) = seen.get(at).copied() {
+            at += 1;
             if goal(block as u32) {
                 return true;
             }
-            if let (Some(seen), Some(found)) = (seen.get_mut(block), self.facts.flow.blocks.get(block))
-                && !std::mem::replace(seen, true)
-            {
-                work.extend(found.successors());
+            for next in self.facts.flow.blocks.get(block).into_iter().flat_map(Block::successors) {
+                if seen.len() < MOST_BLOCKS && !seen.contains(&next) {
+                    seen.push(next);
+                }
             }
         }
         false
