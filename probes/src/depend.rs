@@ -145,6 +145,19 @@ impl<'a> Dependence<'a> {
     }
 }
 
+/// The values that say which item a write touches.
+#[must_use]
+pub fn selected(flow: &Flow, access: &Access) -> Vec<Value> {
+    let index = access.instruction as usize;
+    match &access.operation {
+        Operation::ItemWrite { .. } | Operation::ItemDelete { .. } => vec![flow.operand(index, 1)],
+        Operation::MethodCall { method: "pop" | "remove" | "discard", first: Some(crate::plan::Place::Stack(first)), .. } => {
+            vec![flow.operand(index, *first as usize)]
+        }
+        _ => Vec::new(),
+    }
+}
+
 /// The values that a write stores: what its subject's new state is made of.
 #[must_use]
 pub fn stored(flow: &Flow, access: &Access) -> Vec<Value> {

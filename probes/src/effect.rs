@@ -105,7 +105,8 @@ fn in_and_out(op: Op, arg: u32, minor: u8) -> (u32, u32) {
         Op::MapAdd => (2, 0),
 
         // As many as the argument says.
-        Op::BuildTuple | Op::BuildList | Op::BuildSet | Op::BuildString | Op::BuildSlice => (arg, 1),
+        Op::BuildTuple | Op::BuildList | Op::BuildSet | Op::BuildString => (arg, 1),
+        Op::BuildSlice => (if arg == 3 { 3 } else { 2 }, 1),
         Op::BuildTupleUnpack
         | Op::BuildListUnpack
         | Op::BuildSetUnpack

@@ -172,7 +172,7 @@ fn direct_end(facts: &Facts<'_>, access: &Access) -> Option<End> {
 }
 
 /// Functions that touch nothing shared, or only look at what they are given.
-const QUIET: &[&str] = &[
+pub const QUIET: &[&str] = &[
     "abs",
     "all",
     "any",

@@ -82,6 +82,7 @@ impl Finder<'_, '_, '_> {
             let Some(write) = accesses.get(*index).filter(|access| access.writes()) else { continue };
             self.modifies(*index, write);
             self.acts(group, *index, write);
+            self.selects(*index, write);
         }
     }
 
@@ -130,6 +131,29 @@ impl Finder<'_, '_, '_> {
             }
         }
         self.windows_of(WindowKind::CheckThenAct, reads, group, index, write);
+    }
+
+    /// Check-then-act without a branch: which item is removed or overwritten was found out by looking at all of them
+    /// (`del d[next(iter(d))]`, `q.remove(min(q))`, `l[l.index(x)] = y`).
+    fn selects(&mut self, index: usize, write: &Access) {
+        let keys = depend::selected(self.facts.flow, write);
+        if keys.is_empty() || write.space == Space::Variable {
+            return;
+        }
+        let mut reads: Vec<(Ident, usize)> = Vec::new();
+        for source in self.dependence.sources(keys).into_iter().filter(|source| source.element_of == NOWHERE) {
+            let read = source.access as usize;
+            let Some(access) = self.facts.accesses.get(read).filter(|access| self.same(access, read, write)) else { continue };
+            let looks = match access.operation {
+                Operation::FunctionCall { function, .. } => function != "len" || write.touch != Touch::Remove,
+                Operation::MethodCall { method, .. } => method == "index",
+                _ => false,
+            };
+            if looks && access.instruction != write.instruction && access.owners & write.owners != 0 {
+                reads.push((NOTHING, read));
+            }
+        }
+        self.windows_of(WindowKind::CheckThenAct, reads, &[], index, write);
     }
 
     /// Is the other way of the branch the failure of an `assert`?
@@ -416,5 +440,5 @@ fn check_fits(read: &Access, write: &Access) -> bool {
     read.key == write.key
         || write.touch == Touch::Replace
         || (searched && read.touch == Touch::Read && write.key == NOTHING && write.touch == Touch::Insert)
-        || (searched && matches!(write.operation, Operation::InPlace { .. }))
+        || (searched && matches!(write.operation, Operation::InPlace { .. } | Operation::MethodCall { method: "update", .. }))
 }

@@ -90,6 +90,7 @@ fn worth(facts: &Facts<'_>, access: &Access, flows: super::Flows) -> bool {
             facts.flow.list().get(access.instruction as usize).is_some_and(|instruction| instruction.op == Op::GetIter)
         }
         Operation::IterNext { .. } => true,
+        Operation::GlobalRead { name } => goes && !name_text(facts.code, *name).is_some_and(is_builtin),
         // Anything may be tested for truth; what others can reach by a name is likelier to be a shared container.
         Operation::Truth { .. } => matches!(
             facts.idents.thing(access.subject),
@@ -100,6 +101,11 @@ fn worth(facts: &Facts<'_>, access: &Access, flows: super::Flows) -> bool {
         }
         _ => access.writes() || goes,
     }
+}
+
+/// Names that hardly ever are variables of a module.
+fn is_builtin(name: &str) -> bool {
+    span::QUIET.contains(&name) || name.ends_with("Error") || matches!(name, "Exception" | "object" | "property" | "staticmethod")
 }
 
 /// The instruction behind the first RESUME: the first that is executed for the function itself.

@@ -182,3 +182,28 @@ class Cache:
         if key not in self._shelf:  # @a
             self._shelf[key] = await self.ask(key)  # cta self._shelf[...] <- a breaks awaits
         return self._shelf[key]
+
+
+def evict_oldest():
+    oldest = next(iter(table))  # @a
+    work()
+    del table[oldest]  # cta table <- a breaks
+
+
+def evict_least():
+    table.pop(min(table, key=table.get))  # cta table <- . breaks
+
+
+def replace(old, new):
+    items[items.index(old)] = new  # cta items <- . breaks
+
+
+def update_absent(key):
+    if key not in table:  # @a
+        table.update({key: make(key)})  # cta table <- a breaks
+
+
+def search_next(name):
+    found = next((item for item in items if item.name == name), None)  # @a
+    if found is None:
+        items.append(make(name))  # cta items <- a breaks

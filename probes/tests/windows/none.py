@@ -150,3 +150,13 @@ def reset_at_last(o):
         work(o.n)
     finally:
         o.n = None
+
+
+def clear_each(table):
+    for key in list(table):
+        table.pop(key, None)
+        table[key] = 0
+
+
+def last(items):
+    del items[len(items) - 1]
