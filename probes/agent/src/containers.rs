@@ -91,7 +91,8 @@ pub fn method(site: &Site, depth: u32, call: &Operation) {
     let keyed = key.filter(|_| matches!(info.shape, shape::DICT | shape::SET));
     let value = if key.is_some() || action == action::READ { nothing } else { argument(0) };
     // Taking away what is not there changes nothing.
-    let absent = info.shape == shape::DICT && action == action::DELETE && keyed.is_some_and(|key| is_absent(layout, receiver, key));
+    let absent =
+        info.shape == shape::DICT && action == action::DELETE && keyed.is_some_and(|key| is_absent(layout, receiver, key));
     let action = if absent { action::READ } else { action };
     record(site, Touch { object: receiver, shape: info.shape, key: keyed.map_or(Key::Whole, Key::Item), action, value });
 }

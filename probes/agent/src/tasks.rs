@@ -30,7 +30,10 @@ pub fn strand(fixed: &Fixed, frame: Obj) -> u64 {
 
 fn task_strand(fixed: &Fixed, frame: Obj) -> u64 {
     let layout = &fixed.layout;
-    let task = outermost_coroutine(layout, frame).map_or(0, |coroutine| task_of(layout, coroutine));
+    let task = match thread::eager() {
+        0 => outermost_coroutine(layout, frame).map_or(0, |coroutine| task_of(layout, coroutine)),
+        eager => eager,
+    };
     if thread::set_task(task) != task {
         let mut slot = ring::slot(Kind::TaskSwitch, thread::tid());
         slot.a = task;

@@ -8,6 +8,7 @@ thread_local! {
     static INSIDE: Cell<bool> = const { Cell::new(false) };
     static LOOPS: Cell<u32> = const { Cell::new(0) };
     static TASK: Cell<u64> = const { Cell::new(0) };
+    static EAGER: Cell<u64> = const { Cell::new(0) };
     static KNOWN: Cell<u32> = const { Cell::new(0) };
     static EPOCH: Cell<u32> = const { Cell::new(1) };
     static HELD: Cell<([u32; HELD_MOST], u8)> = const { Cell::new(([0; HELD_MOST], 0)) };
@@ -57,6 +58,15 @@ pub fn set_loops(count: u32) {
 #[inline(always)]
 pub fn set_task(task: u64) -> u64 {
     TASK.with(|current| current.replace(task))
+}
+
+/// Notes the task that runs while it is being made (0: none). The one before.
+pub fn set_eager(task: u64) -> u64 {
+    EAGER.with(|eager| eager.replace(task))
+}
+
+pub fn eager() -> u64 {
+    EAGER.with(Cell::get)
 }
 
 /// Runs `work` unless this thread is already inside the agent (a destructor that we caused, a callback of our own).

@@ -104,21 +104,21 @@ unsafe extern "C-unwind" fn task_init(task: Obj, args: Obj, kwargs: Obj) -> i32 
     type Init = unsafe extern "C-unwind" fn(Obj, Obj, Obj) -> i32;
     // An eager task runs while it is being made: it has to be known before.
     let eager = ring::recording() && is_eager(kwargs);
-    if eager {
-        note_made(task, args, kwargs, false);
-    }
+    let outer = if eager { note_made(task, args, kwargs, false).map(thread::set_eager) } else { None };
     // SAFETY: `tp_init` as it was in this slot.
     let result = unsafe { std::mem::transmute::<usize, Init>(TASK_INIT.load(Ordering::Relaxed))(task, args, kwargs) };
+    if let Some(outer) = outer {
+        thread::set_eager(outer);
+    }
     if result == 0 && ring::recording() && !eager {
         note_made(task, args, kwargs, true);
     }
     result
 }
 
-fn note_made(task: Obj, args: Obj, kwargs: Obj, complete: bool) {
-    if let Some(fixed) = state::fixed() {
-        thread::outermost(|| made(fixed, task, args, kwargs, complete));
-    }
+fn note_made(task: Obj, args: Obj, kwargs: Obj, complete: bool) -> Option<u64> {
+    let fixed = state::fixed()?;
+    thread::outermost(|| made(fixed, task, args, kwargs, complete)).flatten()
 }
 
 fn is_eager(kwargs: Obj) -> bool {
@@ -126,21 +126,21 @@ fn is_eager(kwargs: Obj) -> bool {
     !kwargs.is_null() && unsafe { ffi::PyDict_GetItemString(kwargs, c"eager_start".as_ptr()) } == object!(_Py_TrueStruct)
 }
 
-/// `complete`: the task object is filled in, and can be asked.
-fn made(fixed: &Fixed, task: Obj, args: Obj, kwargs: Obj, complete: bool) {
+/// `complete`: the task object is filled in, and can be asked. Gives the task's id.
+fn made(fixed: &Fixed, task: Obj, args: Obj, kwargs: Obj, complete: bool) -> Option<u64> {
     let layout = &fixed.layout;
     // SAFETY: a tuple and a dict or null; results are borrowed.
     let coroutine = unsafe {
         if ffi::PyTuple_Size(args) > 0 {
             ffi::PyTuple_GetItem(args, 0)
         } else if kwargs.is_null() {
-            return;
+            return None;
         } else {
             ffi::PyDict_GetItemString(kwargs, c"coro".as_ptr())
         }
     };
     if coroutine.is_null() {
-        return;
+        return None;
     }
     let name = if complete {
         hook_awaiting(layout, task);
@@ -157,10 +157,11 @@ fn made(fixed: &Fixed, task: Obj, args: Obj, kwargs: Obj, complete: bool) {
         state.tasks.set(task as u64, id);
         (state.objects.channel(layout, &mut state.names, task), state.names.text(&name))
     });
-    let Some((future, name)) = ids else { return };
+    let (future, name) = ids?;
     let mut slot = ring::slot(Kind::TaskNew, thread::tid());
     (slot.a, slot.b, slot.word, slot.stack) = (id, future, name, stack);
     tasks::say(slot);
+    Some(id)
 }
 
 fn task_name(task: Obj) -> String {
