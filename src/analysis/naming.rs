@@ -170,8 +170,18 @@ pub fn lock(world: &World, id: LockId) -> String {
 fn acquired_path(definitions: &Definitions, stack: StackId) -> Option<String> {
     let site = definitions.site(definitions.outside_stdlib(stack)?)?;
     let entry = definitions.code(site.code)?;
-    let path = site.path.as_deref()?;
+    let path = site.path.as_deref().or_else(|| awaited_path(entry, site.offset))?;
     Some(qualified(definitions, entry, path))
+}
+
+/// Bytes of bytecode from the call of `acquire`, or the entering of `async with`, to where its result is awaited.
+const AWAITING: u32 = 16;
+
+/// What is entered or called right before, when the frame stands at the await behind it.
+fn awaited_path(entry: &CodeEntry, offset: u32) -> Option<&str> {
+    let paths = &entry.plan.paths;
+    let (at, path) = paths.get(paths.partition_point(|(at, _)| *at <= offset).checked_sub(1)?)?;
+    (offset - at <= AWAITING).then_some(path.as_str())
 }
 
 pub fn base(file: &str) -> &str {

@@ -77,6 +77,8 @@ unsafe extern "C-unwind" {
     pub static mut PyBool_Type: u8;
     pub static mut PyFloat_Type: u8;
     pub static mut PyBytes_Type: u8;
+    pub static mut PyByteArray_Type: u8;
+    pub static mut PyMemoryView_Type: u8;
     pub static mut PyCell_Type: u8;
     pub static mut PyMethod_Type: u8;
     pub static mut PyCFunction_Type: u8;

@@ -2,7 +2,7 @@
 //! used and changed; locks on files. Only what the program's own code does, directly or through the standard library's
 //! thin layers: not the import system's look-ups.
 
-use std::ffi::CStr;
+use std::ffi::{CStr, c_int, c_void};
 use std::os::unix::ffi::OsStrExt;
 
 use racetrace_probes::wire::{Kind, Origin, Slot};
@@ -416,16 +416,39 @@ fn extent(layout: &Layout, data: Obj) -> (u32, bool) {
     if let Some(text) = names::utf8(data) {
         return (text.len() as u32, text.ends_with('\n'));
     }
-    if layout.type_of(data) == object!(PyBytes_Type) {
-        let (mut buffer, mut size) = (std::ptr::null_mut(), 0isize);
-        // SAFETY: a bytes object, as was just checked.
-        unsafe {
-            ffi::PyBytes_AsStringAndSize(data, &raw mut buffer, &raw mut size);
-            let ends_line = size > 0 && *buffer.offset(size - 1) == b'\n' as std::ffi::c_char;
-            return (size as u32, ends_line);
-        }
+    let kind = layout.type_of(data);
+    if kind == object!(PyBytes_Type) || kind == object!(PyByteArray_Type) || kind == object!(PyMemoryView_Type) {
+        return bytes_extent(data).unwrap_or((0, false));
     }
     (0, false)
+}
+
+/// The same of what a buffer hands to the system: a view of its bytes. Other exporters could run code of the program.
+fn bytes_extent(data: Obj) -> Option<(u32, bool)> {
+    unsafe extern "C-unwind" {
+        fn PyObject_GetBuffer(exporter: Obj, view: *mut c_void, flags: c_int) -> c_int;
+        fn PyBuffer_Release(view: *mut c_void);
+    }
+    /// `Py_buffer`: address, exporter, length come first; the whole takes 80 bytes.
+    #[repr(C, align(8))]
+    struct View {
+        start: *const u8,
+        exporter: Obj,
+        length: isize,
+        rest: [u64; 13],
+    }
+    let mut view = View { start: std::ptr::null(), exporter: std::ptr::null_mut(), length: 0, rest: [0; 13] };
+    // SAFETY: a type of the interpreter's own with the buffer protocol; the view is given back before anything else runs.
+    unsafe {
+        if PyObject_GetBuffer(data, (&raw mut view).cast(), 0) != 0 {
+            ffi::PyErr_Clear();
+            return None;
+        }
+        let ends_line = view.length > 0 && *view.start.offset(view.length - 1) == b'\n';
+        let length = view.length.clamp(0, u32::MAX as isize) as u32;
+        PyBuffer_Release((&raw mut view).cast());
+        Some((length, ends_line))
+    }
 }
 
 fn close(call: &Call) -> Obj {

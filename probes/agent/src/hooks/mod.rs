@@ -21,6 +21,8 @@ use crate::object;
 /// A call of an exchanged method, whatever its calling convention.
 pub struct Call {
     pub receiver: Obj,
+    /// METH_METHOD: the class that defines the method; else null.
+    class: Obj,
     arguments: Arguments,
     original: usize,
 }
@@ -54,6 +56,10 @@ impl Call {
                 }
                 Arguments::Fast(args, count, _, false) => {
                     std::mem::transmute::<usize, ffi::FastFunction>(self.original)(self.receiver, args, count)
+                }
+                Arguments::Fast(args, count, names, true) if !self.class.is_null() => {
+                    type Function = unsafe extern "C-unwind" fn(Obj, Obj, *const Obj, isize, Obj) -> Obj;
+                    std::mem::transmute::<usize, Function>(self.original)(self.receiver, self.class, args, count, names)
                 }
                 Arguments::Fast(args, count, names, true) => {
                     type Function = unsafe extern "C-unwind" fn(Obj, *const Obj, isize, Obj) -> Obj;
@@ -163,8 +169,12 @@ static EXCHANGES: [Exchange; MOST] =
 static EXCHANGED: AtomicUsize = AtomicUsize::new(0);
 
 fn dispatch<const N: usize>(receiver: Obj, arguments: Arguments) -> Obj {
+    dispatch_of::<N>(receiver, std::ptr::null_mut(), arguments)
+}
+
+fn dispatch_of<const N: usize>(receiver: Obj, class: Obj, arguments: Arguments) -> Obj {
     let exchange = &EXCHANGES[N];
-    let call = Call { receiver, arguments, original: exchange.original.load(Ordering::Relaxed) };
+    let call = Call { receiver, class, arguments, original: exchange.original.load(Ordering::Relaxed) };
     if !crate::ring::recording() {
         return call.go_on();
     }
@@ -191,9 +201,18 @@ unsafe extern "C-unwind" fn fast<const N: usize>(receiver: Obj, args: *const Obj
 unsafe extern "C-unwind" fn fast_keywords<const N: usize>(receiver: Obj, args: *const Obj, count: isize, names: Obj) -> Obj {
     dispatch::<N>(receiver, Arguments::Fast(args, count, names, true))
 }
+unsafe extern "C-unwind" fn fast_method<const N: usize>(
+    receiver: Obj,
+    class: Obj,
+    args: *const Obj,
+    count: isize,
+    names: Obj,
+) -> Obj {
+    dispatch_of::<N>(receiver, class, Arguments::Fast(args, count, names, true))
+}
 
 /// One function for each convention, for each exchange.
-struct Functions([usize; 6]);
+struct Functions([usize; 7]);
 
 macro_rules! functions {
     ($($n:literal)*) => {
@@ -202,6 +221,7 @@ macro_rules! functions {
                 $($n => Some(Functions([
                     none::<$n> as *const () as usize, one::<$n> as *const () as usize, tuple::<$n> as *const () as usize,
                     tuple_keywords::<$n> as *const () as usize, fast::<$n> as *const () as usize, fast_keywords::<$n> as *const () as usize,
+                    fast_method::<$n> as *const () as usize,
                 ])),)*
                 _ => None,
             }
@@ -226,6 +246,7 @@ pub fn exchange(layout: &Layout, callable: Obj, handler: Handler) -> bool {
         let flags = (*def).flags & (METH_VARARGS | METH_KEYWORDS | METH_NOARGS | METH_O | METH_FASTCALL | METH_METHOD);
         const VARARGS_KEYWORDS: i32 = METH_VARARGS | METH_KEYWORDS;
         const FAST_KEYWORDS: i32 = METH_FASTCALL | METH_KEYWORDS;
+        const FAST_METHOD: i32 = METH_METHOD | FAST_KEYWORDS;
         let function = match flags {
             METH_NOARGS => choice[0],
             METH_O => choice[1],
@@ -233,6 +254,7 @@ pub fn exchange(layout: &Layout, callable: Obj, handler: Handler) -> bool {
             VARARGS_KEYWORDS => choice[3],
             METH_FASTCALL => choice[4],
             FAST_KEYWORDS => choice[5],
+            FAST_METHOD => choice[6],
             _ => return false,
         };
         let exchange = &EXCHANGES[taken];
