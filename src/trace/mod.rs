@@ -10,11 +10,13 @@
 //! | [`writer`] | append, flush, keep to a limit |
 //! | [`reader`] | records, findings so far and source lines of a file or of bytes, whatever state they are in |
 //! | [`excerpt`] | the source lines that a report shows |
+//! | [`hostile`] | files for fuzzing |
 //! | [`privacy`] | leaves the program's values out |
 //! | [`v1`] | the bytes of version 1 |
 
 mod error;
 pub mod excerpt;
+pub mod hostile;
 mod limit;
 mod missing;
 pub mod privacy;

@@ -117,12 +117,13 @@ impl Windows {
     }
 
     fn access(&mut self, now: &Now<'_>, findings: &mut Findings) {
+        // Knows the process too: what follows may grow by its number.
+        let Some(site) = now.world.site(now.process, now.access.stack) else { return };
         let index = now.process.0 as usize;
         if index >= self.processes.len() {
             self.processes.resize_with(index + 1, Shadow::default);
         }
         let Some(shadow) = self.processes.get_mut(index) else { return };
-        let Some(site) = now.world.site(now.process, now.access.stack) else { return };
         let newly_shared = touch(shadow, now);
         self.shared += u64::from(newly_shared);
         let Some(object) = shadow.object(now.access.object) else { return };

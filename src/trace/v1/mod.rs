@@ -31,7 +31,7 @@
 //! **Report** blocks hold a report as JSON (`racetrace.report/1`): what was found so far; the last one counts. **Source**
 //! blocks hold JSON `{"file": {"line": "text"}}`; they add up. The **end** block says that the recording ended in order.
 
-pub(super) mod block;
+pub mod block;
 mod field;
 mod number;
 pub(super) mod read;
