@@ -9,7 +9,7 @@ pub mod sample;
 use serde::{Deserialize, Serialize};
 
 /// Number of a process within the session: 0, 1, 2 … in the order of appearance (not the kernel's pid).
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize, Default)]
 pub struct ProcessId(pub u32);
 
 /// The kernel's thread id. The kernel uses them again; [`Event::ThreadBegin`] and [`Event::ThreadEnd`] bound one life.

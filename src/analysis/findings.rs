@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 
 use rustc_hash::{FxHashMap, FxHashSet};
 
+use crate::event::ProcessId;
 use crate::finding::{Evidence, Finding, Kind, Severity};
 
 /// A cheap name for "this race again", made by a detector from what it has at hand (sites, objects): so that a race in
@@ -20,7 +21,13 @@ pub struct Findings {
     next: u64,
     /// Subjects that more than one strand touched.
     pub shared_subjects: u64,
+    /// The process that the present record is of, and the test that runs in each.
+    process: ProcessId,
+    tests: FxHashMap<ProcessId, String>,
 }
+
+/// Tests that a finding names.
+const MOST_TESTS: usize = 32;
 
 #[derive(Debug)]
 struct Entry {
@@ -39,9 +46,23 @@ const MOST_FINDINGS: usize = 10_000;
 const MOST_NAMES: usize = 1 << 17;
 
 impl Findings {
+    /// What is found from here on is found in this process.
+    pub fn in_process(&mut self, process: ProcessId) {
+        self.process = process;
+    }
+
+    /// A test begins in the present process, or (None) none runs any more.
+    pub fn in_test(&mut self, test: Option<&str>) {
+        match test {
+            Some(test) => self.tests.insert(self.process, test.to_owned()),
+            None => self.tests.remove(&self.process),
+        };
+    }
+
     /// Adds a finding, or counts it if one with its fingerprint is there. The stronger evidence's story is told; with
     /// equal evidence the first.
-    pub fn add(&mut self, finding: Finding) {
+    pub fn add(&mut self, mut finding: Finding) {
+        name_test(&mut finding, self.tests.get(&self.process));
         let full = self.by_fingerprint.len() >= MOST_FINDINGS;
         match self.by_fingerprint.get_mut(&finding.fingerprint) {
             Some(entry) => absorb(&mut entry.finding, finding, &mut self.fresh),
@@ -62,6 +83,7 @@ impl Findings {
             && counts(entry.finding.evidence, evidence)
         {
             entry.finding.count += 1;
+            name_test(&mut entry.finding, self.tests.get(&self.process));
         }
         true
     }
@@ -126,6 +148,12 @@ impl Findings {
     }
 }
 
+fn name_test(finding: &mut Finding, test: Option<&String>) {
+    if let Some(test) = test.filter(|test| finding.tests.len() < MOST_TESTS && !finding.tests.contains(test)) {
+        finding.tests.push(test.clone());
+    }
+}
+
 /// A count says how often the shown evidence was seen; weaker sightings do not add to it.
 fn counts(shown: Evidence, seen: Evidence) -> bool {
     seen >= shown
@@ -137,6 +165,12 @@ fn absorb(shown: &mut Finding, mut other: Finding, fresh: &mut FxHashSet<String>
     processes.extend(std::mem::take(&mut other.processes));
     processes.sort_unstable();
     processes.dedup();
+    let mut tests = std::mem::take(&mut shown.tests);
+    other.tests.drain(..).for_each(|test| {
+        if !tests.contains(&test) && tests.len() < MOST_TESTS {
+            tests.push(test);
+        }
+    });
     let renamed = shown.subject.name != other.subject.name && shown.subject.kind == "item";
     if stronger {
         fresh.insert(other.fingerprint.clone());
@@ -148,4 +182,5 @@ fn absorb(shown: &mut Finding, mut other: Finding, fresh: &mut FxHashSet<String>
         shown.subject.name = super::naming::without_key(&shown.subject.name, &shown.subject.kind);
     }
     shown.processes = processes;
+    shown.tests = tests;
 }

@@ -38,8 +38,8 @@ pub mod paths;
 pub mod point;
 pub mod process;
 pub mod record;
-pub mod source;
 pub mod sampled;
+pub mod source;
 #[cfg(test)]
 mod story;
 pub mod strand;
@@ -55,7 +55,7 @@ pub use options::{Options, Origin};
 pub use strand::StrandId;
 pub use world::World;
 
-use crate::event::{CodeId, ProcessId, Record};
+use crate::event::{CodeId, Event, ProcessId, Record};
 use crate::finding::{Coverage, Finding, Report, Target};
 
 /// One kind of race, or several that share their state.
@@ -100,6 +100,10 @@ impl Analysis {
 
     pub fn record(&mut self, record: &Record) {
         self.world.begin(record);
+        self.findings.in_process(record.process);
+        if let Event::Test { name } = &record.event {
+            self.findings.in_test(name.map(|name| self.world.text(record.process, name)));
+        }
         for detector in &mut self.detectors {
             detector.record(&self.world, record, &mut self.findings);
         }
