@@ -146,7 +146,7 @@ fn made(fixed: &Fixed, task: Obj, args: Obj, kwargs: Obj, complete: bool) -> Opt
         hook_awaiting(layout, task);
         task_name(task)
     } else {
-        String::new()
+        coroutine_name(coroutine)
     };
     type_info(layout, layout.type_of(task));
     let frame = tasks::current_frame(layout);
@@ -162,6 +162,17 @@ fn made(fixed: &Fixed, task: Obj, args: Obj, kwargs: Obj, complete: bool) -> Opt
     (slot.a, slot.b, slot.word, slot.stack) = (id, future, name, stack);
     tasks::say(slot);
     Some(id)
+}
+
+/// A task that has no name yet is called after its coroutine.
+fn coroutine_name(coroutine: Obj) -> String {
+    let name = of(coroutine, c"__qualname__");
+    let text = names::utf8(name).unwrap_or_default().to_owned();
+    if !name.is_null() {
+        // SAFETY: the reference that `of` took.
+        unsafe { ffi::Py_DecRef(name) };
+    }
+    text
 }
 
 fn task_name(task: Obj) -> String {
