@@ -134,7 +134,7 @@ fn a_process_that_outlives_the_command_is_not_waited_for_long() {
         print('parent')
     ";
     each_python(|python| {
-        let session = Session::new().file("app.py", program).option("--wait").option("200ms");
+        let session = Session::new().file("app.py", program).option("--wait").option("200ms").option("--fail-on").option("never");
         let outcome = session.python(python, &["app.py"]);
         assert_eq!((outcome.code, outcome.stdout.as_str()), (0, "parent\n"), "{}", outcome.stderr);
         assert!(outcome.not_watched().contains("outlived the command"), "{}", outcome.not_watched());
