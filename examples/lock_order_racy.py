@@ -1,0 +1,43 @@
+"""Two transfers take the locks of two accounts in opposite order. Today they did not meet; the day they do, both wait for ever.
+
+    racetrace run -- python3 examples/lock_order_racy.py
+
+reports
+
+    warning[lock-order-inversion]: savings_lock
+"""
+
+import threading
+
+savings_lock = threading.Lock()
+current_lock = threading.Lock()
+savings, current = 100, 100
+
+
+def save(amount):
+    global savings, current
+    with current_lock:
+        with savings_lock:
+            current -= amount
+            savings += amount
+
+
+def spend(amount):
+    global savings, current
+    with savings_lock:
+        with current_lock:
+            savings -= amount
+            current += amount
+
+
+def main():
+    threads = [threading.Thread(target=save, args=(10,)), threading.Thread(target=spend, args=(5,))]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    print("savings:", savings, "current:", current)
+
+
+if __name__ == "__main__":
+    main()

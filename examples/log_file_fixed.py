@@ -1,0 +1,35 @@
+"""The machines of log_file_racy.py write under one lock, so that each line stays whole.
+
+    racetrace run -- python3 examples/log_file_fixed.py
+
+reports
+
+    no races found
+"""
+
+import os
+import tempfile
+import threading
+
+log_lock = threading.Lock()
+
+
+def machine(log, name):
+    for number in range(20):
+        with log_lock:
+            log.write("%s made part %d" % (name, number))
+            log.write(" and is ready\n")
+            log.flush()
+
+
+def main():
+    with tempfile.TemporaryDirectory() as room, open(os.path.join(room, "machine.log"), "w") as log:
+        machines = [threading.Thread(target=machine, args=(log, name)) for name in ("press", "saw")]
+        for each in machines:
+            each.start()
+        for each in machines:
+            each.join()
+
+
+if __name__ == "__main__":
+    main()
