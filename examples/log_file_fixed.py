@@ -10,6 +10,7 @@ reports
 import os
 import tempfile
 import threading
+import time
 
 log_lock = threading.Lock()
 
@@ -18,6 +19,7 @@ def machine(log, name):
     for number in range(20):
         with log_lock:
             log.write("%s made part %d" % (name, number))
+            time.sleep(0.001)  # looks whether it is in order
             log.write(" and is ready\n")
             log.flush()
 

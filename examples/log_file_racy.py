@@ -10,11 +10,13 @@ reports
 import os
 import tempfile
 import threading
+import time
 
 
 def machine(log, name):
     for number in range(20):
         log.write("%s made part %d" % (name, number))
+        time.sleep(0.001)  # looks whether it is in order
         log.write(" and is ready\n")
         log.flush()
 
