@@ -146,7 +146,7 @@ fn global(site: &Site, name: u32, action: u8, value: Obj) {
 
 fn has_item(dict: Obj, key: Obj) -> bool {
     // SAFETY: a dict with str keys, looked up with an interned str: runs no Python code.
-    unsafe { !ffi::PyDict_GetItemWithError(dict, key).is_null() }
+    unsafe { ffi::PyDict_Contains(dict, key) == 1 }
 }
 
 fn cell(site: &Site, slot: u32, action: u8, value: Obj) {

@@ -48,15 +48,15 @@ fn is_absent(layout: &Layout, dict: Obj, key: Obj) -> bool {
 /// Only for keys whose comparison runs no Python code.
 fn is_new_key(layout: &Layout, dict: Obj, key: Obj) -> bool {
     let kind = layout.type_of(key);
-    if layout.free_threaded || layout.type_of(dict) != object!(PyDict_Type) {
+    if layout.type_of(dict) != object!(PyDict_Type) {
         return false;
     }
     if kind != object!(PyUnicode_Type) && kind != object!(PyLong_Type) {
         return true;
     }
-    // SAFETY: an exact dict and an exact str or int. A stored key of another type could have an `__eq__` of its own, but
-    // is only compared when the hashes are equal.
-    unsafe { ffi::PyDict_GetItemWithError(dict, key).is_null() }
+    // SAFETY: an exact dict and an exact str or int; safe beside other threads without a GIL, too. A stored key of another
+    // type could have an `__eq__` of its own, but is only compared when the hashes are equal.
+    unsafe { ffi::PyDict_Contains(dict, key) == 0 }
 }
 
 fn is_module_globals(site: &Site, dict: Obj) -> bool {
