@@ -63,11 +63,11 @@ pub fn closing(finding: &Finding) -> Option<String> {
     }
 }
 
-/// The words below an access's line.
+/// The words below an access's line: its role, unless the deed says it already.
 #[must_use]
 pub fn label(access: &AccessReport) -> String {
     let deed = super::words::deed(access);
-    if deed == access.role || access.role == "conflict" && access.what.is_some() {
+    if deed.starts_with(&access.role) || access.role == "conflict" && access.what.is_some() {
         deed
     } else {
         format!("{}: {deed}", super::words::name(&access.role))

@@ -8,11 +8,13 @@ use crate::report::harmless;
 use crate::report::side::{Part, Side, closing, label};
 use crate::report::source::SourceMap;
 use std::collections::BTreeMap;
-use unicode_width::UnicodeWidthChar;
+use unicode_width::{UnicodeWidthChar, UnicodeWidthStr};
 
 /// Lines between two marked ones that are shown rather than elided.
-const MOST_BETWEEN: u32 = 6;
+const MOST_BETWEEN: u32 = 10;
 const TAB: usize = 4;
+/// Columns that words below a mark get at least.
+const LEAST_WORDS: usize = 20;
 const INDENT: &str = "    ";
 
 /// What to underline where, in one file.
@@ -67,7 +69,10 @@ pub(super) fn draw(marks: &Marks<'_>, sources: &SourceMap, paint: &Paint, gutter
         previous = Some(*line);
     }
     if marks.window.is_some() {
-        drawing.bare(&paint.paint(Style::Error, &format!("\\_ {}", marks.closing)));
+        for (index, words) in textwrap::wrap(&marks.closing, drawing.room()).iter().enumerate() {
+            let lead = if index == 0 { "\\_ " } else { "   " };
+            drawing.bare(&paint.paint(Style::Error, &format!("{lead}{words}")));
+        }
     }
     drawing.text
 }
@@ -108,7 +113,16 @@ impl Drawing<'_> {
         self.source(line, &shown);
         for mark in marks {
             let (start, end) = shown.span(source, mark.columns);
-            self.below(line, &format!("{}{} {}", " ".repeat(start), self.carets(end - start), mark.words));
+            let carets = self.carets(end - start);
+            if start + carets.len() + 1 + mark.words.width() <= self.room() {
+                self.below(line, &format!("{}{carets} {}", " ".repeat(start), mark.words));
+                continue;
+            }
+            self.below(line, &format!("{}{carets}", " ".repeat(start)));
+            let indent = if start + LEAST_WORDS <= self.room() { start } else { 0 };
+            for words in textwrap::wrap(&mark.words, self.room() - indent) {
+                self.below(line, &format!("{}{words}", " ".repeat(indent)));
+            }
         }
     }
 
