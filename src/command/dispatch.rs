@@ -3,12 +3,12 @@
 use std::io::{self, IsTerminal, Write as _};
 use std::path::Path;
 
-use super::deliver::width;
+use super::deliver::{EXIT_RACES, width};
 use super::failure::Failure;
 use super::{attach, diff, doctor, explain, report, run};
 use crate::cli::output::ColorArg;
 use crate::cli::{Cli, Command};
-use crate::finding::Report;
+use crate::finding::{Report, Severity};
 use crate::report::source::SourceMap;
 use crate::report::{Color, Options};
 use crate::trace;
@@ -34,7 +34,11 @@ pub fn dispatch(cli: &Cli) -> Result<u8, Failure> {
             let reports = (read_report(&args.old)?, read_report(&args.new)?);
             let sources = SourceMap::with_disk().relative_to(std::env::current_dir().unwrap_or_default());
             let options = options(args.color);
-            quiet_pipe(diff::run((&reports.0, &reports.1), &sources, args.format, &options, &mut io::stdout().lock()).map(drop))
+            let worst = diff::run((&reports.0, &reports.1), &sources, args.format, &options, &mut io::stdout().lock());
+            match worst {
+                Ok(worst) if worst >= Some(Severity::Warning) => Ok(EXIT_RACES),
+                worst => quiet_pipe(worst.map(drop)),
+            }
         }
     }
 }
