@@ -34,6 +34,7 @@ unsafe extern "C-unwind" {
     pub fn PyThreadState_Get() -> Obj;
     pub fn PyCMethod_New(def: *const MethodDef, receiver: Obj, module: Obj, class: Obj) -> Obj;
     pub fn PyErr_Clear();
+    pub fn PyErr_Occurred() -> Obj;
     pub fn PyImport_ImportModule(name: *const c_char) -> Obj;
     pub fn PyImport_GetModuleDict() -> Obj;
     pub fn PyModuleDef_Init(def: *mut c_void) -> Obj;

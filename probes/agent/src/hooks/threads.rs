@@ -98,9 +98,45 @@ unsafe extern "C-unwind" fn begin(pair: Obj, args: Obj, kwargs: Obj) -> Obj {
     }
     // SAFETY: calls what the program asked to be called.
     let result = unsafe { ffi::PyObject_Call(function, args, kwargs) };
+    if result.is_null() {
+        tell_failure(function);
+    }
     thread::outermost(|| tasks::say(ring::slot(Kind::ThreadEnd, thread::tid())));
     TOKEN.with(|current| current.set(0));
+    // SAFETY: asks whether an exception is set; None is a new reference.
+    unsafe {
+        if result.is_null() && ffi::PyErr_Occurred().is_null() {
+            ffi::Py_IncRef(object!(_Py_NoneStruct));
+            return object!(_Py_NoneStruct);
+        }
+    }
     result
+}
+
+/// The interpreter tells a failure by the function that it was asked to run: that has to be the program's, not our wrapper.
+/// What is told here is no longer set when the wrapper returns. `SystemExit` is left to the interpreter, which ignores it.
+fn tell_failure(function: Obj) {
+    unsafe extern "C-unwind" {
+        static mut PyExc_SystemExit: Obj;
+        fn PyErr_ExceptionMatches(kind: Obj) -> std::ffi::c_int;
+    }
+    // SAFETY: an exception is set; the two ways of telling take a text (and a format) and the function.
+    unsafe {
+        if PyErr_ExceptionMatches(PyExc_SystemExit) != 0 {
+            return;
+        }
+        let tell = libc::dlsym(libc::RTLD_DEFAULT, c"PyErr_FormatUnraisable".as_ptr());
+        if !tell.is_null() {
+            type Tell = unsafe extern "C-unwind" fn(*const std::ffi::c_char, ...);
+            let tell = std::mem::transmute::<*mut std::ffi::c_void, Tell>(tell);
+            return tell(c"Exception ignored in thread started by %R".as_ptr(), function);
+        }
+        let tell = libc::dlsym(libc::RTLD_DEFAULT, c"_PyErr_WriteUnraisableMsg".as_ptr());
+        if !tell.is_null() {
+            type Tell = unsafe extern "C-unwind" fn(*const std::ffi::c_char, Obj);
+            std::mem::transmute::<*mut std::ffi::c_void, Tell>(tell)(c"in thread started by".as_ptr(), function);
+        }
+    }
 }
 
 /// Says that this thread begins.
