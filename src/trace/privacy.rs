@@ -3,6 +3,7 @@
 
 use std::collections::HashMap;
 
+use crate::event::sample::{Sample, SubjectValue};
 use crate::event::{Event, KeyId, ProcessId, Record, TextId, Value};
 use crate::finding::Report;
 
@@ -35,6 +36,12 @@ impl WithoutValues {
                 let mut access = *access;
                 access.value = Value::Unknown;
                 pass(&Record { event: Event::Access(access), ..*record })
+            }
+            Event::Sample(sample) => {
+                for strand in &sample.strands {
+                    self.release(record, strand.name, &mut pass)?;
+                }
+                pass(&Record { event: Event::Sample(Box::new(without_carried(sample))), ..*record })
             }
             Event::Key { id, label } => self.key(record, *id, *label, pass),
             event => {
@@ -72,6 +79,19 @@ impl WithoutValues {
             None => Ok(()),
         }
     }
+}
+
+/// The sample, saying of carried values only whether they are the subject's.
+fn without_carried(sample: &Sample) -> Sample {
+    let mut sample = sample.clone();
+    for window in sample.strands.iter_mut().flat_map(|strand| &mut strand.windows) {
+        window.subject = match window.subject {
+            SubjectValue::Unknown => SubjectValue::Unknown,
+            SubjectValue::Current(_) => SubjectValue::Current(Value::Unknown),
+            SubjectValue::Stale { .. } => SubjectValue::Stale { held: Value::Unknown, now: Value::Unknown },
+        };
+    }
+    sample
 }
 
 fn is_name(text: &str) -> bool {
