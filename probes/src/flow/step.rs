@@ -1,7 +1,8 @@
 //! What one instruction does to the state. Joins and handlers are elsewhere.
 
+use super::run::growth;
 use super::stack::Stack;
-use super::{Flow, NULL, State, UNKNOWN, growth};
+use super::{Flow, NULL, State, UNKNOWN};
 use crate::effect::effect;
 use crate::instruction::{Instruction, NOWHERE};
 use crate::opcode::Op;

@@ -3,12 +3,17 @@
 
 use crate::call::Call;
 use crate::code::{Code, Const};
-use crate::flow::{Definition, Flow, Value};
-use crate::ident::{self, Ident, Idents, NOTHING, Thing, name_index, name_text};
+use crate::flow::{Flow, Value};
+use crate::ident::{self, Ident, Idents, NOTHING, Thing, name_index};
 use crate::instruction::Instruction;
-use crate::method::{self, Owner, Part, Touch};
+use crate::method::{self, Owner, Touch};
 use crate::opcode::Op;
 use crate::plan::{Operation, Place};
+
+mod calls;
+mod made;
+
+pub use made::{called_name, is_number, makes_own};
 
 /// What is touched: the variable itself, or the inside of the container that it holds.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -258,114 +263,6 @@ impl Finder<'_, '_> {
         }
     }
 
-    fn call(&mut self, index: usize) {
-        let Some(call) = Call::at(self.source.flow, self.source.code, index) else { return };
-        match self.idents.thing(self.idents.of(call.callee)) {
-            Some(Thing::Global(_) | Thing::Common(_)) => self.function(index, &call),
-            Some(Thing::Attribute(base, name)) => self.method(index, &call, base, name),
-            _ => self.generator(index, &call),
-        }
-    }
-
-    /// From 3.15 on a generator expression is given the iterable itself and asks it for an iterator later.
-    fn generator(&mut self, index: usize, call: &Call) {
-        let flow = self.source.flow;
-        let made = |(_, maker): (usize, Instruction)| matches!(maker.op, Op::MakeFunction | Op::SetFunctionAttribute);
-        if let (15.., 1, Some(place), Some(iterable)) =
-            (flow.minor, call.arguments, call.argument_place(0), call.argument(flow, 0))
-            && flow.maker(call.callee).is_some_and(made)
-            && !self.is_literal(iterable)
-            && !self.is_own(iterable)
-        {
-            let container = self.underlying(iterable);
-            self.whole(index, container, Touch::Walk, Operation::IterBegin { iterable: Place::Stack(place) });
-        }
-    }
-
-    fn function(&mut self, index: usize, call: &Call) {
-        let Some(name) = called_name(self.source.code, self.idents, call) else { return };
-        if let Some((name, touch)) = method::ATTRIBUTE_FUNCTIONS.iter().find(|(known, _)| *known == name) {
-            let Some(thing) = self.idents.attribute_argument(self.source.code, self.source.flow, call) else { return };
-            let subject = self.idents.number(thing, call.callee);
-            self.push(index, function_call(name, call), Space::Variable, subject, *touch);
-        } else if let Some(known) = method::function_named(name).filter(|known| known.name != "join") {
-            let takes_many = matches!(name, "max" | "min" | "iter" | "bool") && call.positional() != 1;
-            if !takes_many {
-                self.container_function(index, call, known);
-            }
-        }
-    }
-
-    fn container_function(&mut self, index: usize, call: &Call, known: &'static method::Function) {
-        let Some(container) = call.argument(self.source.flow, u32::from(known.container)) else { return };
-        if u32::from(known.container) < call.positional() && !self.is_literal(container) && !self.is_own(container) {
-            let container = self.underlying(container);
-            self.whole(index, container, known.touch, function_call(known.name, call));
-        }
-    }
-
-    fn method(&mut self, index: usize, call: &Call, base: Ident, name: u32) {
-        let Some(name) = name_text(self.source.code, name) else { return };
-        let known = method::function_named(name);
-        if let Some(known) = known.filter(|known| known.name == "join" && call.arguments == 1) {
-            return self.container_function(index, call, known);
-        }
-        let of_module = |known: &&method::Function| matches!(known.name.get(..4), Some("heap" | "inso" | "deep"));
-        if let Some(known) = known.filter(of_module) {
-            return self.container_function(index, call, known);
-        }
-        let rows = method::methods(name).iter().filter(|row| fits(row, call, self.first_is_flag(call)));
-        let (mut key, mut whole, mut touch, mut text, mut owners) = (None, false, Touch::View, None, 0);
-        for row in rows {
-            owners |= owner_bit(row.owner);
-            match row.part {
-                Part::Key(argument) => key = call.argument(self.source.flow, u32::from(argument)),
-                Part::Whole => whole = true,
-            }
-            touch = if row.touch.writes() || !touch.writes() { row.touch } else { touch };
-            text = Some(row.name);
-        }
-        let Some(method) = text else { return };
-        let receiver = call.receiver.map_or(call.callee_place, |(_, place)| place);
-        let operation = Operation::MethodCall {
-            method,
-            callable: Place::Stack(call.callee_place),
-            receiver: Place::Stack(receiver),
-            first: call.argument_place(0).map(Place::Stack),
-            arguments: call.arguments,
-            keywords: call.keywords,
-        };
-        let container = call.receiver.map(|(value, _)| value).or_else(|| self.idents.example(base));
-        let Some(container) = container else { return };
-        match key {
-            Some(key) => {
-                let before = self.found.len();
-                self.keyed(index, container, key, touch, operation);
-                if let Some(access) = self.found.get_mut(before..).and_then(<[Access]>::first_mut) {
-                    access.whole |= whole;
-                    access.owners = owners;
-                    if owners & owner_bit(Owner::Dict) == 0 {
-                        // An element is no item of its own.
-                        access.named = access.subject;
-                    }
-                }
-            }
-            None => {
-                let before = self.found.len();
-                self.whole(index, container, touch, operation);
-                if let Some(access) = self.found.get_mut(before..).and_then(<[Access]>::first_mut) {
-                    access.owners = owners;
-                }
-            }
-        }
-    }
-
-    /// Is the first argument `True` or `False` (so that `get(True)` is a queue's)?
-    fn first_is_flag(&self, call: &Call) -> bool {
-        let first = call.argument(self.source.flow, 0).and_then(|first| self.idents.constant(self.source.code, first));
-        matches!(first, Some(Const::Bool(_)))
-    }
-
     /// The container that a view, or an iterator over it, is of.
     fn underlying(&self, value: Value) -> Value {
         let mut value = value;
@@ -425,91 +322,6 @@ fn owners(operation: &Operation) -> u8 {
         Operation::SliceRead { .. } | Operation::SliceWrite { .. } => any(&[Owner::List]),
         Operation::Contains { .. } => any(&[Owner::Dict, Owner::List, Owner::Set, Owner::Deque]),
         _ => u8::MAX,
-    }
-}
-
-/// A number or a text, by its constant.
-#[must_use]
-pub fn is_number(code: &Code, idents: &Idents, value: Value) -> bool {
-    match idents.thing(idents.of(value)) {
-        Some(Thing::Small(_)) => true,
-        _ => idents.constant(code, value).is_some_and(|constant| !matches!(constant, Const::Tuple(_))),
-    }
-}
-
-/// The bare name of the function or method that is called, as far as the source tells.
-#[must_use]
-pub fn called_name<'a>(code: &'a Code, idents: &Idents, call: &Call) -> Option<&'a str> {
-    match idents.thing(idents.of(call.callee))? {
-        Thing::Global(name) | Thing::Attribute(_, name) => name_text(code, name),
-        Thing::Common(index) => match ident::COMMON.get(index as usize)? {
-            ident::Common::Builtin(name) => Some(name),
-            ident::Common::Constant(_) => None,
-        },
-        _ => None,
-    }
-}
-
-/// Does the instruction that makes `value` make a new container (or a range, a generator)?
-#[must_use]
-pub fn makes_own(code: &Code, flow: &Flow, idents: &Idents, value: Value) -> bool {
-    let Definition::Output { instruction, .. } = flow.definition(value) else { return false };
-    let Some(maker) = flow.list().get(instruction as usize) else { return false };
-    if builds(maker.op) {
-        return true;
-    }
-    let Some(call) = Call::at(flow, code, instruction as usize) else { return false };
-    if flow.maker(call.callee).is_some_and(|(_, maker)| matches!(maker.op, Op::MakeFunction | Op::SetFunctionAttribute)) {
-        return true;
-    }
-    let Some(name) = called_name(code, idents, &call) else { return false };
-    let method = call.receiver.is_some();
-    match name {
-        "range" | "defaultdict" | "deque" | "OrderedDict" | "Counter" => true,
-        "copy" => method && call.arguments == 0,
-        _ => !method && method::function_named(name).is_some_and(|function| function.fresh),
-    }
-}
-
-fn builds(op: Op) -> bool {
-    matches!(
-        op,
-        Op::BuildList
-            | Op::BuildMap
-            | Op::BuildSet
-            | Op::BuildConstKeyMap
-            | Op::ListAppend
-            | Op::SetAdd
-            | Op::MapAdd
-            | Op::ListExtend
-            | Op::SetUpdate
-            | Op::DictUpdate
-            | Op::DictMerge
-            | Op::BuildListUnpack
-            | Op::BuildMapUnpack
-            | Op::BuildSetUnpack
-    )
-}
-
-fn fits(row: &method::Method, call: &Call, flag: bool) -> bool {
-    let count = call.arguments.min(255) as u8;
-    if !(row.arguments.0..=row.arguments.1).contains(&count) {
-        return false;
-    }
-    match (row.name, row.owner) {
-        // `queue.get(block, timeout)` against `dict.get(key, default)`, which takes no keywords.
-        ("get", Owner::Queue) => flag || call.keywords > 0 || call.arguments == 0,
-        ("get", Owner::Dict) => !flag && call.keywords == 0,
-        _ => true,
-    }
-}
-
-fn function_call(function: &'static str, call: &Call) -> Operation {
-    Operation::FunctionCall {
-        function,
-        callable: Place::Stack(call.callee_place),
-        first: Place::Stack(call.first),
-        arguments: call.arguments,
     }
 }
 

@@ -2,21 +2,24 @@
 //! branches that lead to it. It knows no other function.
 
 use crate::access::{Access, Space};
-use crate::block::Block;
-use crate::code::{Code, Const};
-use crate::control::{Control, Side};
+use crate::code::Code;
+use crate::control::Control;
 use crate::depend::{self, Dependence, Source};
-use crate::flow::{Flow, Value};
+use crate::flow::Flow;
 use crate::handler::Handlers;
-use crate::ident::{Ident, Idents, NOTHING, Thing};
+use crate::ident::{Ident, Idents, NOTHING};
 use crate::instruction::NOWHERE;
 use crate::method::Touch;
-use crate::opcode::Op;
 use crate::path::Paths;
 use crate::plan::{Operation, Window, WindowKind};
 use crate::region::Regions;
 use crate::switch::Switches;
 use crate::version::Version;
+
+mod fit;
+mod outcome;
+
+use fit::{check_fits, modify_fits};
 
 /// Loops of more blocks than this are not followed around.
 const MOST_BLOCKS: usize = 256;
@@ -156,22 +159,6 @@ impl Finder<'_, '_, '_> {
         self.windows_of(WindowKind::CheckThenAct, reads, &[], index, write);
     }
 
-    /// Is the other way of the branch the failure of an `assert`?
-    fn asserts(&self, side: Side) -> bool {
-        let Some(branch) = self.facts.flow.blocks.get(side.block as usize) else { return false };
-        let other = if side.jump { branch.next } else { branch.jump };
-        let first = self.facts.flow.blocks.get(other as usize).map_or(0, |block| block.first as usize);
-        self.facts.flow.list().get(first..).unwrap_or(&[]).iter().take(2).any(|instruction| match instruction.op {
-            Op::LoadAssertionError => true,
-            Op::LoadCommonConstant => instruction.arg == 0,
-            Op::LoadGlobal => {
-                let name = crate::ident::name_index(instruction, self.facts.flow.minor);
-                self.facts.flow.minor == 8 && crate::ident::name_text(self.facts.code, name) == Some("AssertionError")
-            }
-            _ => false,
-        })
-    }
-
     /// Other writes of the same item or variable, which end what a check said about it. Counting checks go on.
     fn closers(&self, group: &[usize], key: Ident, write: &Access) -> Vec<u32> {
         if group.len() > MOST_CLOSERS || (write.space == Space::Container && key == NOTHING) {
@@ -246,199 +233,4 @@ impl Finder<'_, '_, '_> {
         }
         sources
     }
-
-    /// The compiler tests a loop's condition before the loop and again at its end: is `side` the latter?
-    fn has_twin(&self, ancestors: &[(Side, bool)], side: Side) -> bool {
-        let tested = |block| self.facts.flow.condition(block).map_or(NOTHING, |value| self.facts.idents.of(value));
-        let own = tested(side.block);
-        own != NOTHING && ancestors.iter().any(|(other, around)| !around && tested(other.block) == own)
-    }
-
-    /// Does this check of `read`, with this outcome, make `write` depend on what others do?
-    fn counts(&self, read: &Access, source: Source, side: Side, write: &Access) -> bool {
-        if source.element_of != NOWHERE && (write.key != NOTHING || self.in_loop(source.element_of, write.instruction)) {
-            // The elements are checked while the loop goes on: that is a matter of iteration.
-            return false;
-        }
-        if matches!(read.operation, Operation::IterBegin { .. })
-            && self.loop_over(read).is_some_and(|at| self.in_loop(at, write.instruction))
-        {
-            return false;
-        }
-        let tested = self.tested(side);
-        if let Operation::Truth { .. } = read.operation
-            && let (Some((value, truth)), Some(container)) = (tested, read.container)
-            && value == container
-        {
-            return match write.touch {
-                // Not empty, so take away; empty, so add. The rest is no more than a test for None.
-                Touch::Remove => true,
-                Touch::Replace => false,
-                _ => !truth,
-            };
-        }
-        if read.space == Space::Variable
-            && let (Some((value, truth)), Some(stored)) = (tested, self.stored_truth(write))
-            && self.facts.flow.output(read.instruction as usize, 0) == value
-        {
-            // A flag that is stored as it was found, or that ends the loop that polls it.
-            return stored != truth && !self.polls(side, write.instruction);
-        }
-        true
-    }
-
-    fn in_loop(&self, for_iter: u32, instruction: u32) -> bool {
-        let exit = self.facts.flow.list().get(for_iter as usize).map_or(0, |for_iter| for_iter.target);
-        (for_iter..exit).contains(&instruction)
-    }
-
-    /// The loop that an iteration begins.
-    fn loop_over(&self, read: &Access) -> Option<u32> {
-        let iterator = self.facts.flow.output(read.instruction as usize, 0);
-        let list = self.facts.flow.list();
-        let later = read.instruction as usize..list.len().min(read.instruction as usize + 8);
-        later
-            .clone()
-            .find(|at| {
-                list.get(*at).is_some_and(|found| found.op == Op::ForIter) && self.facts.flow.uses(*at).contains(&iterator)
-            })
-            .map(|at| at as u32)
-    }
-
-    /// Which value a branch tests, and whether it is true on that side (`None` counts as false).
-    fn tested(&self, side: Side) -> Option<(Value, bool)> {
-        let flow = self.facts.flow;
-        let last = flow.blocks.get(side.block as usize)?.end.checked_sub(1)? as usize;
-        let jumps_if = match flow.list().get(last)?.op {
-            Op::PopJumpIfFalse | Op::PopJumpForwardIfFalse | Op::PopJumpBackwardIfFalse | Op::JumpIfFalseOrPop => false,
-            Op::PopJumpIfTrue | Op::PopJumpForwardIfTrue | Op::PopJumpBackwardIfTrue | Op::JumpIfTrueOrPop => true,
-            Op::PopJumpIfNone | Op::PopJumpForwardIfNone | Op::PopJumpBackwardIfNone => {
-                return side.jump.then(|| (flow.operand(last, 1), false));
-            }
-            Op::PopJumpIfNotNone | Op::PopJumpForwardIfNotNone | Op::PopJumpBackwardIfNotNone => {
-                return (!side.jump).then(|| (flow.operand(last, 1), false));
-            }
-            _ => return None,
-        };
-        let mut truth = jumps_if == side.jump;
-        let mut value = flow.operand(last, 1);
-        for _ in 0..4 {
-            let Some((at, maker)) = flow.maker(value) else { break };
-            match maker.op {
-                Op::ToBool => value = flow.operand(at, 1),
-                Op::UnaryNot => (value, truth) = (flow.operand(at, 1), !truth),
-                Op::IsOp if self.is_none(flow.operand(at, 1)) => {
-                    let is_none = truth == (maker.arg == 0);
-                    return is_none.then(|| (flow.operand(at, 2), false));
-                }
-                _ => break,
-            }
-        }
-        Some((value, truth))
-    }
-
-    fn is_none(&self, value: Value) -> bool {
-        self.constant(value) == Some(&Const::None)
-    }
-
-    fn constant(&self, value: Value) -> Option<&Const> {
-        self.facts.idents.constant(self.facts.code, value)
-    }
-
-    /// The truth of the constant that a write stores.
-    fn stored_truth(&self, write: &Access) -> Option<bool> {
-        let value = *depend::stored(self.facts.flow, write).first()?;
-        if let Some(Thing::Small(number)) = self.facts.idents.thing(self.facts.idents.of(value)) {
-            return Some(number != 0);
-        }
-        match self.constant(value)? {
-            Const::None => Some(false),
-            Const::Bool(value) => Some(*value),
-            Const::Int(value) => Some(*value != 0),
-            Const::Text(value) => Some(!value.is_empty()),
-            _ => None,
-        }
-    }
-
-    /// Is the branch the test of a loop that the write is in?
-    fn polls(&self, side: Side, write: u32) -> bool {
-        let Some(branch) = self.facts.flow.blocks.get(side.block as usize) else { return false };
-        let other = if side.jump { branch.next } else { branch.jump };
-        let from = self.facts.flow.block_of.get(write as usize).copied().unwrap_or(NOWHERE);
-        let same_test = |block: u32| {
-            let tested = |block| self.facts.flow.condition(block).map(|value| self.facts.idents.of(value));
-            block == side.block || tested(block).is_some_and(|ident| ident != NOTHING && Some(ident) == tested(side.block))
-        };
-        self.reaches(from, &same_test) && !self.reaches(other, &same_test)
-    }
-
-    fn reaches(&self, from: u32, goal: &dyn Fn(u32) -> bool) -> bool {
-        let mut seen = vec![from as usize];
-        let mut at = 0;
-        while let Some(block) = seen.get(at).copied() {
-            at += 1;
-            if goal(block as u32) {
-                return true;
-            }
-            for next in self.facts.flow.blocks.get(block).into_iter().flat_map(Block::successors) {
-                if seen.len() < MOST_BLOCKS && !seen.contains(&next) {
-                    seen.push(next);
-                }
-            }
-        }
-        false
-    }
-}
-
-/// Can a write whose value depends on `read` lose what others wrote since?
-fn modify_fits(read: &Access, write: &Access) -> bool {
-    if read.owners & write.owners == 0 {
-        return false;
-    }
-    if read.instruction == write.instruction {
-        return false;
-    }
-    if write.space == Space::Variable {
-        return true;
-    }
-    if matches!(write.operation, Operation::InPlace { .. }) || write.touch == Touch::Remove {
-        return false;
-    }
-    let is_call = matches!(write.operation, Operation::MethodCall { .. } | Operation::FunctionCall { .. });
-    if is_call && read.touch == Touch::Remove {
-        // What was taken out and is put back was nobody else's in between.
-        return false;
-    }
-    match (read.key != NOTHING, write.key != NOTHING) {
-        (true, true) => read.key == write.key,
-        (true, false) => true,
-        // An id made of the size.
-        (false, true) => read.touch == Touch::Read && !matches!(read.operation, Operation::Truth { .. }),
-        (false, false) => match read.operation {
-            Operation::IterBegin { .. } => write.touch == Touch::Replace,
-            Operation::Truth { .. } => false,
-            _ => read.touch != Touch::View,
-        },
-    }
-}
-
-/// Does the outcome of `read` say something about what `write` changes?
-fn check_fits(read: &Access, write: &Access) -> bool {
-    if read.owners & write.owners == 0 {
-        return false;
-    }
-    if read.instruction == write.instruction {
-        return false;
-    }
-    if write.space == Space::Variable {
-        return true;
-    }
-    if read.key == NOTHING {
-        return !matches!(read.touch, Touch::Remove | Touch::View);
-    }
-    let searched = matches!(read.operation, Operation::Contains { .. } | Operation::MethodCall { .. });
-    read.key == write.key
-        || write.touch == Touch::Replace
-        || (searched && read.touch == Touch::Read && write.key == NOTHING && write.touch == Touch::Insert)
-        || (searched && matches!(write.operation, Operation::InPlace { .. } | Operation::MethodCall { method: "update", .. }))
 }
