@@ -21,10 +21,10 @@ pub struct AttachArgs {
     /// Stop looking after this time (500ms, 4s, 2m) [default: until Ctrl-C, or until the process ends]
     #[arg(long, value_name = "DURATION", value_parser = duration::parse)]
     pub duration: Option<Duration>,
-    /// Looks a second, at most; fewer if they would take more than --budget [default: 100]
+    /// Looks a second, at most; fewer if they would take more than --budget [default: 250]
     #[arg(long, value_name = "HZ", value_parser = clap::value_parser!(u32).range(1..=10_000))]
     pub rate: Option<u32>,
-    /// Share of one processor that looking may take, in per cent [default: 5]
+    /// Share of one processor that looking may take, in per cent [default: 10]
     #[arg(long, value_name = "PERCENT", value_parser = clap::value_parser!(u32).range(1..=100))]
     pub budget: Option<u32>,
     /// Make the process switch threads this often (1ms) while it is looked at, which shows several times as many races.

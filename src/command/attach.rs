@@ -19,8 +19,8 @@ use crate::collect::sampler::target::Target;
 use crate::finding::Report;
 use crate::report::source::SourceMap;
 
-const DEFAULT_RATE: u32 = 100;
-const DEFAULT_BUDGET: u32 = 5;
+const DEFAULT_RATE: u32 = 250;
+const DEFAULT_BUDGET: u32 = 10;
 /// How often the status line is drawn anew.
 const STATUS_EVERY: Duration = Duration::from_millis(200);
 
@@ -37,6 +37,11 @@ pub fn run(args: &AttachArgs) -> Result<u8, Failure> {
     let ending = session.watch(args, &signals);
     drop(amplifier);
     session.finish(args, &delivery, ending)
+}
+
+/// What this thread has used of a processor so far: waiting for one is not our cost.
+fn processor_time() -> Duration {
+    nix::time::clock_gettime(nix::time::ClockId::CLOCK_THREAD_CPUTIME_ID).map_or(Duration::ZERO, Duration::from)
 }
 
 /// Why looking came to its end.
@@ -88,7 +93,7 @@ impl Session {
         let mut budget = Budget::new(args.rate.unwrap_or(DEFAULT_RATE), args.budget.unwrap_or(DEFAULT_BUDGET));
         let mut drawn = began;
         loop {
-            let look = Instant::now();
+            let (look, work) = (Instant::now(), processor_time());
             if !self.look() {
                 return Ending::ProcessEnded;
             }
@@ -99,7 +104,7 @@ impl Session {
                     return Ending::ProcessEnded;
                 }
             }
-            let pause = budget.after(look.elapsed());
+            let pause = budget.after(processor_time().saturating_sub(work), look.elapsed());
             if signals.asked_to_end() {
                 return Ending::AskedTo;
             }

@@ -105,6 +105,13 @@ impl<M: Memory> Python<M> {
         Ok(None)
     }
 
+    /// Is a class of that name among the bases of `class`, or `class` itself?
+    pub fn derives_from(&self, class: RemoteAddr, name: &str) -> bool {
+        let mro = self.memory.pointer(class.plus(self.layout.r#type.mro)).and_then(|mro| self.tuple(mro));
+        let is_it = |base: &RemoteAddr| self.type_info(*base).is_ok_and(|info| info.name == name);
+        mro.unwrap_or_default().iter().take(MOST_BASES).any(is_it)
+    }
+
     /// The module `name` of an interpreter, as `sys.modules` has it.
     ///
     /// # Errors

@@ -18,6 +18,8 @@ pub struct RemoteFrame {
     /// Saved number of slots in use (locals included), where the frame has it: exact in callers and suspended frames,
     /// a leftover or nothing in the frame that executes.
     pub slots_in_use: Option<u32>,
+    /// `FRAME_OWNED_BY_*`; 0 before 3.11.
+    pub owner: u8,
 }
 
 /// Where a frame is in its code.
@@ -48,19 +50,24 @@ impl RemoteFrame {
 }
 
 impl<M: Memory> Python<M> {
-    /// The innermost frame's address of each thread, in one or two reads for all. Null where there is none.
+    /// The way to each thread's innermost frame, in one or two reads for all: the words that lead there, the last of
+    /// which is the frame's address (null where there is none).
     ///
     /// # Errors
     /// When the process is gone or closed to us.
-    pub fn current_frames(&self, threads: &[ThreadState]) -> Result<Vec<RemoteAddr>, Fault> {
+    pub fn current_frames(&self, threads: &[ThreadState]) -> Result<Vec<Vec<(RemoteAddr, RemoteAddr)>>, Fault> {
         let layout = &self.layout.thread;
-        match layout.cframe {
-            None => self.gather_pointers(threads.iter().map(|thread| thread.at.plus(layout.frame))),
-            Some(cframe) => {
-                let cframes = self.gather_pointers(threads.iter().map(|thread| thread.at.plus(cframe)))?;
-                self.gather_pointers(cframes.iter().map(|cframe| cframe.plus(layout.frame)))
+        let first: Vec<RemoteAddr> = threads.iter().map(|thread| thread.at.plus(layout.cframe.unwrap_or(layout.frame))).collect();
+        let words = self.gather_pointers(first.iter().copied())?;
+        let mut ways: Vec<Vec<_>> = first.into_iter().zip(words.iter().copied()).map(|step| vec![step]).collect();
+        if layout.cframe.is_some() {
+            let second: Vec<RemoteAddr> = words.iter().map(|cframe| cframe.plus(layout.frame)).collect();
+            let frames = self.gather_pointers(second.iter().copied())?;
+            for (way, step) in ways.iter_mut().zip(second.into_iter().zip(frames)) {
+                way.push(step);
             }
         }
+        Ok(ways)
     }
 
     /// Pointers at scattered places; null where one cannot be read.
@@ -100,6 +107,11 @@ impl<M: Memory> Python<M> {
         Ok(self.frame_from(at, &bytes))
     }
 
+    /// The frame in bytes that were read along with others.
+    pub fn frame_in(&self, at: RemoteAddr, bytes: &[u8]) -> RemoteFrame {
+        self.frame_from(at, bytes)
+    }
+
     fn frame_from(&self, at: RemoteAddr, bytes: &[u8]) -> RemoteFrame {
         let layout = &self.layout.frame;
         let pointer = |offset: u64| RemoteAddr(word_at(bytes, offset));
@@ -120,6 +132,7 @@ impl<M: Memory> Python<M> {
             previous: pointer(layout.previous),
             position,
             slots_in_use: self.slots_in_use(at, bytes),
+            owner: layout.owner.and_then(|offset| bytes.get(usize::try_from(offset).ok()?).copied()).unwrap_or(0),
         }
     }
 
@@ -139,11 +152,11 @@ impl<M: Memory> Python<M> {
         u32::try_from(half_at(bytes, layout.stack_top?).cast_signed()).ok().filter(|&count| count < LARGEST_FRAME)
     }
 
-    /// The frames below `innermost`, it included, innermost first. Frames that C code put there are left out.
+    /// The frames below `innermost`, it included, innermost first; those that C code put there too.
     ///
     /// # Errors
     /// When the first frame cannot be read; a chain that breaks off is cut there.
-    pub fn stack(&self, innermost: RemoteAddr) -> Result<Vec<RemoteFrame>, Fault> {
+    pub fn chain(&self, innermost: RemoteAddr) -> Result<Vec<RemoteFrame>, Fault> {
         let mut frames: Vec<RemoteFrame> = Vec::new();
         let mut next = innermost;
         let mut steps = 0;
@@ -157,19 +170,14 @@ impl<M: Memory> Python<M> {
             }
             let frame = self.frame_from(next, &bytes);
             next = frame.previous;
-            if self.belongs_to_python(&bytes) {
-                frames.push(frame);
-            }
+            frames.push(frame);
         }
         Ok(frames)
     }
 
     /// Entry and shim frames hold no code that a user wrote.
-    fn belongs_to_python(&self, bytes: &[u8]) -> bool {
-        match self.layout.frame.owner.and_then(|offset| bytes.get(usize::try_from(offset).ok()?).copied()) {
-            Some(owner) => owner < OWNED_BY_C,
-            None => true,
-        }
+    pub fn is_pythons(&self, frame: &RemoteFrame) -> bool {
+        frame.owner < OWNED_BY_C
     }
 
     /// The frame's first `count` slots: locals, cells and free variables, then the value stack. References are plain

@@ -125,19 +125,18 @@ impl<M: Memory> Python<M> {
     /// # Errors
     /// When it cannot be read.
     pub fn gil(&self, gil: RemoteAddr) -> Result<Gil, Fault> {
-        let layout = &self.layout.gil;
         let mut bytes = [0; GIL_SIZE];
         self.memory.read(gil, &mut bytes)?;
-        Ok(self.gil_from(&bytes, layout.last_holder, layout.locked))
+        Ok(self.gil_in(&bytes))
     }
 
     /// The same from bytes that were read along with others.
-    pub(crate) fn gil_from(&self, bytes: &[u8], last_holder: u64, locked: u64) -> Gil {
+    pub(crate) fn gil_in(&self, bytes: &[u8]) -> Gil {
         let layout = &self.layout.gil;
         let field = |offset: u64| word_at(bytes, offset);
         Gil {
-            last_holder: RemoteAddr(field(last_holder)),
-            locked: field(locked) as u32 as i32 > 0,
+            last_holder: RemoteAddr(field(layout.last_holder)),
+            locked: half_at(bytes, layout.locked).cast_signed() > 0,
             switches: field(layout.switch_number),
             interval: field(layout.interval),
         }

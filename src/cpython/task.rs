@@ -24,6 +24,8 @@ pub struct RemoteTask {
     pub event_loop: RemoteAddr,
     /// The future or task that it awaits; null if it is ready to run.
     pub waiter: RemoteAddr,
+    /// Where that is written.
+    pub waiter_at: Option<RemoteAddr>,
     /// The frames of its coroutines, innermost first; empty while it runs or when it is done.
     pub frames: Vec<RemoteFrame>,
 }
@@ -148,6 +150,7 @@ impl<M: Memory> Python<M> {
             name,
             event_loop: self.memory.pointer(at.plus(self.layout.object.header))?,
             waiter: self.memory.pointer(at.plus(layout.waiter))?,
+            waiter_at: Some(at.plus(layout.waiter)),
             frames: self.coroutine_frames(self.memory.pointer(at.plus(layout.coroutine))?)?,
         })
     }

@@ -88,7 +88,9 @@ pub enum SubjectValue {
 /// A strand stands in a loop over a container whose size has changed since the loop began.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 pub struct OpenLoop {
+    /// Where the strand stands, and where the loop asks for its next element.
     pub stack: StackId,
+    pub next: StackId,
     pub object: ObjectId,
     pub began: u64,
     pub now: u64,

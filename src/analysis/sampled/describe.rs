@@ -1,6 +1,7 @@
 //! Puts what a sample shows into the words of a finding. It decides nothing.
 
 use super::Seen;
+use crate::analysis::Origin;
 use crate::analysis::describe::{Draft, finding};
 use crate::event::sample::{Hold, StrandState};
 use crate::event::{ObjectId, StackId, Value};
@@ -76,4 +77,9 @@ pub fn place(seen: &Seen<'_>, stack: StackId) -> String {
 /// Is some frame of the stack the program's own?
 pub fn is_users(seen: &Seen<'_>, stack: StackId) -> bool {
     crate::analysis::describe::touches_user_code(seen.world, seen.process, stack)
+}
+
+/// Is the innermost frame the program's own? What libraries do with their own state is theirs to know.
+pub fn is_in_users_code(seen: &Seen<'_>, stack: StackId) -> bool {
+    seen.world.site(seen.process, stack).is_some_and(|site| site.origin == Origin::User)
 }

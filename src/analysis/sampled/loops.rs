@@ -19,7 +19,7 @@ pub fn look(seen: &Seen<'_>, findings: &mut Findings) {
 }
 
 fn tell(seen: &Seen<'_>, state: &StrandState, open: &OpenLoop, findings: &mut Findings) {
-    let sites: Vec<_> = seen.world.site_id(seen.process, open.stack).into_iter().collect();
+    let sites: Vec<_> = seen.world.site_id(seen.process, open.next).into_iter().collect();
     let mut subject = naming::subject(seen.world, seen.process, open.object, KeyId::WHOLE, &sites);
     if let Some(label) = seen.world.object(seen.process, open.object).and_then(|object| object.label) {
         seen.world.text(seen.process, label).clone_into(&mut subject.name);
@@ -40,7 +40,10 @@ fn tell(seen: &Seen<'_>, state: &StrandState, open: &OpenLoop, findings: &mut Fi
             why: Some("the loop's next step raises RuntimeError, or skips elements".to_owned()),
             observed: Some(observed),
             help: format!("walk a copy, `for … in list({})`, or hold one lock during the loop and at every change", subject.name),
-            accesses: vec![access(seen, "iterate", "walks it", state, open.stack)],
+            accesses: vec![
+                access(seen, "iterate", "walks it", state, open.next),
+                access(seen, "conflict", "stands here while it has changed", state, open.stack),
+            ],
             subject,
         },
     ));

@@ -5,7 +5,7 @@ use std::collections::HashMap;
 
 use racetrace_probes::plan::{Window, WindowKind};
 
-use super::describe::{access, is_users, name, place, sampled, value};
+use super::describe::{access, is_in_users_code, name, place, sampled, value};
 use super::{Findings, Seen, Who};
 use crate::analysis::describe::Draft;
 use crate::analysis::naming;
@@ -109,7 +109,7 @@ fn collect<'a>(seen: &Seen<'a>) -> Vec<Inside<'a>> {
     for state in &seen.sample.strands {
         for open in &state.windows {
             let window = window(seen, open);
-            if let Some(window) = window.filter(|_| is_users(seen, open.stack)) {
+            if let Some(window) = window.filter(|_| is_in_users_code(seen, open.stack)) {
                 inside.push(Inside { state, open, window });
             }
         }

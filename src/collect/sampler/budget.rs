@@ -19,11 +19,11 @@ impl Budget {
         Budget { period: Duration::from_secs(1) / rate.max(1), share: f64::from(percent) / 100.0, cost: Duration::ZERO }
     }
 
-    /// The pause after a look that took `cost`.
-    pub fn after(&mut self, cost: Duration) -> Duration {
+    /// The pause after a look that used a processor for `cost` and took `elapsed`.
+    pub fn after(&mut self, cost: Duration, elapsed: Duration) -> Duration {
         self.cost = if self.cost.is_zero() { cost } else { (self.cost * 7 + cost) / 8 };
         let least = self.cost.mul_f64(1.0 / self.share - 1.0);
-        self.period.saturating_sub(cost).max(least).min(LONGEST_PAUSE)
+        self.period.saturating_sub(elapsed).max(least).min(LONGEST_PAUSE)
     }
 
     /// Looks a second that result.
@@ -41,16 +41,16 @@ mod tests {
     #[test]
     fn cheap_looks_keep_the_rate_asked_for() {
         let mut budget = Budget::new(100, 5);
-        assert_eq!(budget.after(Duration::from_micros(100)), Duration::from_micros(9_900));
+        assert_eq!(budget.after(Duration::from_micros(100), Duration::from_micros(100)), Duration::from_micros(9_900));
         assert_eq!(budget.rate(), 100);
     }
 
     #[test]
     fn dear_looks_become_fewer() {
         let mut budget = Budget::new(100, 5);
-        assert!(budget.after(Duration::from_millis(5)) >= Duration::from_millis(94));
+        assert!(budget.after(Duration::from_millis(5), Duration::from_millis(5)) >= Duration::from_millis(94));
         assert!(budget.rate() <= 10);
         let mut slow = Budget::new(100, 1);
-        assert_eq!(slow.after(Duration::from_secs(60)), LONGEST_PAUSE);
+        assert_eq!(slow.after(Duration::from_secs(60), Duration::from_secs(60)), LONGEST_PAUSE);
     }
 }

@@ -4,7 +4,7 @@
 use std::collections::HashMap;
 use std::time::Instant;
 
-use crate::cpython::python::{Gil, ThreadState};
+use crate::cpython::python::ThreadState;
 use crate::cpython::task::{RemoteTask, TaskLayout};
 use crate::event::sample::{Hold, OpenLoop, OpenWindow, Sample, StrandState, SubjectValue, Waits};
 use crate::event::{Event, KeyId, ObjectId, ProcessInfo, Record, Shape, TaskId, Tid};
@@ -17,6 +17,7 @@ use super::locks::{self, HeldLock, WaitedLock};
 use super::strand::{self, Activation, ThreadView, TidMap};
 use super::subject::{self, Subject};
 use super::target::Target;
+use super::verify;
 
 /// What the samples of a session came to so far.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -55,28 +56,51 @@ struct Known {
 }
 
 /// A strand of this look, before it is said in events.
-struct Strand {
-    view: ThreadView,
-    task: Option<RemoteTask>,
+pub(super) struct Strand {
+    pub view: ThreadView,
+    pub task: Option<RemoteTask>,
     name: String,
     holds: Vec<HeldLock>,
     waited: Option<WaitedLock>,
     waits_for_task: Option<RemoteAddr>,
-    open: Vec<Opening>,
-    loops: Vec<(usize, RemoteAddr, u64, u64)>,
+    pub open: Vec<Opening>,
+    loops: Vec<Walk>,
     still: bool,
 }
 
-/// A window that a frame stands in, with the words that were read.
-struct Opening {
+impl Strand {
+    /// Is there something that has to be verified?
+    pub fn is_of_interest(&self) -> bool {
+        !self.open.is_empty() || !self.loops.is_empty()
+    }
+
+    /// The outermost frame with a window or loop.
+    pub fn deepest(&self) -> Option<RemoteAddr> {
+        let frames = self.open.iter().map(|opening| opening.frame).chain(self.loops.iter().map(|walk| walk.frame));
+        self.view.frames.get(frames.max()?).map(|activation| activation.frame.at)
+    }
+}
+
+/// A loop over a container whose size has changed.
+struct Walk {
     frame: usize,
+    /// Offset at which the loop asks for its next element.
+    next: u32,
+    container: RemoteAddr,
+    began: u64,
+    now: u64,
+}
+
+/// A window that a frame stands in, with the words that were read.
+pub(super) struct Opening {
+    pub frame: usize,
     window: u16,
     /// Offsets of the window's read and write.
     read: u32,
     write: u32,
-    subject: Subject,
-    held: Option<RemoteAddr>,
-    now: Option<RemoteAddr>,
+    pub subject: Subject,
+    pub held: Option<RemoteAddr>,
+    pub now: Option<RemoteAddr>,
 }
 
 /// How often names and code are looked up anew.
@@ -160,7 +184,6 @@ impl Sampler {
     }
 
     fn sample(&mut self) -> Result<Sample, Fault> {
-        let gils = self.gils()?;
         let views = self.views()?;
         self.announce_threads(&views);
         let mut strands: Vec<Strand> = views.into_iter().map(|view| self.thread_strand(view)).collect();
@@ -168,10 +191,16 @@ impl Sampler {
         strands.extend(self.task_strands(&strands));
         self.counts.tasks = self.counts.tasks.max((strands.len() - seen) as u64);
         self.read_windows(&mut strands);
-        let still = self.verify(&strands, &gils)?;
+        let sure = if strands.iter().any(Strand::is_of_interest) {
+            verify::at_one_moment(&self.target.python, self.target.process.pid, &mut strands)?
+        } else {
+            vec![false; strands.len()]
+        };
+        let unsure = strands.iter().zip(&sure).filter(|(strand, sure)| strand.is_of_interest() && !**sure).count();
+        self.counts.unsure += unsure as u64;
         let unread = strands.iter().filter(|strand| strand.view.frames.is_empty()).count();
         let total = u32::try_from(strands.len()).unwrap_or(u32::MAX);
-        let states = strands.into_iter().zip(still).filter_map(|(strand, verified)| self.say(strand, verified)).collect();
+        let states = strands.into_iter().zip(sure).filter_map(|(strand, verified)| self.say(strand, verified)).collect();
         Ok(Sample { strands: states, seen: total, unread: u32::try_from(unread).unwrap_or(u32::MAX) })
     }
 
@@ -182,17 +211,6 @@ impl Sampler {
             self.tids = TidMap::of(self.target.process.pid);
         }
         Ok(views)
-    }
-
-    /// The state of each interpreter's GIL.
-    fn gils(&self) -> Result<HashMap<RemoteAddr, Gil>, Fault> {
-        let python = &self.target.python;
-        let interpreters = python.interpreters()?;
-        Ok(interpreters
-            .into_iter()
-            .filter(|interpreter| !interpreter.gil.is_null())
-            .filter_map(|interpreter| Some((interpreter.gil, python.gil(interpreter.gil).ok()?)))
-            .collect())
     }
 
     fn announce_threads(&mut self, views: &[ThreadView]) {
@@ -277,7 +295,8 @@ impl Sampler {
         let ident = python.attribute(task.event_loop, "_thread_id").ok().flatten().and_then(|ident| python.ident(ident));
         let runner = threads.iter().find(|strand| ident == Some(strand.view.state.ident))?;
         let frames: Vec<Activation> = task.frames.iter().filter_map(|frame| strand::activation(python, codes, *frame)).collect();
-        let view = ThreadView { state: runner.view.state, tid: runner.view.tid, frames };
+        let chain = task.frames.clone();
+        let view = ThreadView { state: runner.view.state, tid: runner.view.tid, frames, chain, head: Vec::new() };
         let holds = locks::held(python, &view.frames);
         let waited = locks::waited_by_task(python, &view.frames);
         let waits_for_task = (!task.waiter.is_null()).then_some(task.waiter);
@@ -299,10 +318,10 @@ impl Sampler {
                 for &window in &site.windows {
                     strand.open.extend(self.opening(activation, index, window));
                 }
-                for &slot in &site.iterators {
+                for &(slot, next) in &site.iterators {
                     let Ok(slots) = python.slots_at(activation.frame.at, slot, 1) else { continue };
                     if let Some((container, began, now)) = slots.first().and_then(|iterator| python.walked(*iterator)) {
-                        strand.loops.push((index, container, began, now));
+                        strand.loops.push(Walk { frame: index, next, container, began, now });
                     }
                 }
             }
@@ -326,84 +345,6 @@ impl Sampler {
             held: held.filter(|at| !at.is_null()),
             now,
         })
-    }
-
-    /// Which strands have certainly not run since the look began: on builds with a GIL, those that did not have it while
-    /// no hand-over took place, and those that the kernel knows to have slept; their frames must be where they were.
-    fn verify(&mut self, strands: &[Strand], before: &HashMap<RemoteAddr, Gil>) -> Result<Vec<bool>, Fault> {
-        let of_interest = |strand: &Strand| !strand.open.is_empty() || !strand.loops.is_empty() || !strand.holds.is_empty();
-        if !strands.iter().any(of_interest) {
-            return Ok(vec![false; strands.len()]);
-        }
-        let pid = self.target.process.pid;
-        let python = &self.target.python;
-        let mut verdicts: HashMap<RemoteAddr, bool> = HashMap::new();
-        let mut sleepers: Vec<(&Strand, u32, Stillness)> = Vec::new();
-        for strand in strands.iter().filter(|strand| of_interest(strand)) {
-            let state = strand.view.state;
-            if verdicts.contains_key(&state.at) || sleepers.iter().any(|(other, _, _)| other.view.state.at == state.at) {
-                continue;
-            }
-            let by_gil = before.get(&state.interpreter.gil).is_some_and(|gil| gil.last_holder != state.at);
-            if by_gil {
-                verdicts.insert(state.at, true);
-            } else if let Some(tid) = strand.view.tid
-                && let Some(stillness) = Stillness::of(pid, tid)
-            {
-                sleepers.push((strand, tid, stillness));
-            }
-        }
-        let in_place: Vec<bool> = strands.iter().map(|strand| !of_interest(strand) || self.is_in_place(strand)).collect();
-        for (strand, tid, before) in sleepers {
-            let unbroken = Stillness::of(pid, tid).is_some_and(|after| before.unbroken(after));
-            verdicts.insert(strand.view.state.at, unbroken);
-        }
-        let after: HashMap<RemoteAddr, Gil> = before.keys().filter_map(|gil| Some((*gil, python.gil(*gil).ok()?))).collect();
-        let unsure = &mut self.counts.unsure;
-        Ok(strands
-            .iter()
-            .zip(in_place)
-            .map(|(strand, in_place)| {
-                if !of_interest(strand) {
-                    return false;
-                }
-                let gil = strand.view.state.interpreter.gil;
-                let no_switch = match (before.get(&gil), after.get(&gil)) {
-                    (Some(before), Some(after)) => before.switches == after.switches && before.last_holder == after.last_holder,
-                    _ => gil.is_null(),
-                };
-                let slept = verdicts.get(&strand.view.state.at) == Some(&true);
-                let sure = in_place && no_switch && slept;
-                *unsure += u64::from(!sure);
-                sure
-            })
-            .collect())
-    }
-
-    /// Reads positions and carried values again.
-    fn is_in_place(&self, strand: &Strand) -> bool {
-        let python = &self.target.python;
-        let same = strand.view.frames.iter().all(|activation| python.frame(activation.frame.at) == Ok(activation.frame));
-        let top = match &strand.task {
-            Some(task) => {
-                self.task_layout.is_some_and(|layout| python.memory.pointer(task.at.plus(layout.waiter)) == Ok(task.waiter))
-            }
-            None => python.current_frames(&[strand.view.state]).is_ok_and(|tops| {
-                // Frames of C code may lie above the first that counts; then that one's position is all there is.
-                let first = strand.view.frames.first().map(|activation| activation.frame.at);
-                tops.first().copied() == first
-                    || tops
-                        .first()
-                        .is_some_and(|top| python.stack(*top).is_ok_and(|stack| stack.first().map(|frame| frame.at) == first))
-            }),
-        };
-        same && top
-            && strand.open.iter().all(|opening| {
-                let Some(slot) = opening.subject.carried else { return true };
-                let Some(activation) = strand.view.frames.get(opening.frame) else { return false };
-                let again = python.slots_at(activation.frame.at, slot, 1).ok().and_then(|slots| slots.first().copied());
-                again == opening.held || opening.held.is_none()
-            })
     }
 
     /// Says a strand in events, if there is anything to say.
@@ -430,19 +371,20 @@ impl Sampler {
         let mut loops = Vec::new();
         if verified {
             windows.extend(strand.open.iter().map(|opening| self.say_window(frames, opening)));
-            for (frame, container, began, now) in &strand.loops {
-                let stack = self.emitter.stack(&self.target.python, frames, *frame);
+            for walk in &strand.loops {
+                let stack = self.emitter.stack(&self.target.python, frames, walk.frame);
+                let next = self.emitter.stack_at(&self.target.python, frames, walk.frame, walk.next);
                 let type_name =
-                    self.target.python.type_of(*container).map_or_else(|_| "dict".to_owned(), |class| class.name.clone());
+                    self.target.python.type_of(walk.container).map_or_else(|_| "dict".to_owned(), |class| class.name.clone());
                 let shape = match type_name.as_str() {
                     "list" => Shape::List,
                     "set" => Shape::Set,
                     "collections.deque" => Shape::Deque,
                     _ => Shape::Dict,
                 };
-                let name = locks::name(&self.target.python, frames, *container);
-                let object = self.emitter.object(*container, shape, &type_name, name.as_deref());
-                loops.push(OpenLoop { stack, object, began: *began, now: *now });
+                let name = locks::name(&self.target.python, frames, walk.container);
+                let object = self.emitter.object(walk.container, shape, &type_name, name.as_deref());
+                loops.push(OpenLoop { stack, next, object, began: walk.began, now: walk.now });
             }
         }
         let thread = Tid(strand.view.tid.or(strand.view.state.native).unwrap_or(0));

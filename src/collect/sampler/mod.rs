@@ -4,7 +4,7 @@
 //! |---|---|
 //! | [`budget`], [`amplifier`] | how often to look; making the target switch threads more often |
 //! | [`codes`] | code objects that were seen, with what static analysis says about them |
-//! | [`look`] | one look at the process, verified |
+//! | [`look`], [`verify`] | one look at the process; what of it was so at one moment |
 //! | [`site`] | what static analysis says about a position |
 //! | [`locks`] | locks held and waited for |
 //! | [`emit`] | from what was seen to events |
@@ -21,3 +21,4 @@ pub mod site;
 pub mod strand;
 pub mod subject;
 pub mod target;
+pub mod verify;

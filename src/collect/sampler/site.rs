@@ -17,8 +17,8 @@ pub struct Site {
     pub exits: Vec<(u32, u32)>,
     /// Indices of the plan's windows that the position is inside of.
     pub windows: Vec<u16>,
-    /// Slots that hold the iterator of a loop which goes on from here.
-    pub iterators: Vec<u32>,
+    /// Slots that hold the iterator of a loop which goes on from here, with the offset at which the loop began.
+    pub iterators: Vec<(u32, u32)>,
 }
 
 impl Site {
@@ -126,21 +126,19 @@ fn is_entering(flow: &Flow, load: usize, at: usize) -> bool {
 }
 
 /// Iterators on the stack whose loop can ask for another element from here.
-fn iterators(flow: &Flow, values: &[Value], at: usize) -> Vec<u32> {
+fn iterators(flow: &Flow, values: &[Value], at: usize) -> Vec<(u32, u32)> {
     let mut found = Vec::new();
-    for (index, instruction) in flow.list().iter().enumerate().filter(|(_, instruction)| instruction.op == Op::ForIter) {
+    for (index, _) in flow.list().iter().enumerate().filter(|(_, instruction)| instruction.op == Op::ForIter) {
         let Some(state) = flow.before(index) else { continue };
         // The iterator is the topmost value before FOR_ITER (3.15 keeps an index above it).
-        let _ = instruction;
         for slot in (flow.slots as usize..state.values.len()).rev().take(2) {
             let Some(value) = state.values.get(slot).filter(|value| **value != UNKNOWN) else { continue };
-            let made_by_iteration = flow.maker(*value).is_some_and(|(_, maker)| maker.op == Op::GetIter);
-            if made_by_iteration
-                && values.get(slot) == Some(value)
+            let Some((_, begin)) = flow.maker(*value).filter(|(_, maker)| maker.op == Op::GetIter) else { continue };
+            if values.get(slot) == Some(value)
                 && reaches(flow, at, index, &[])
                 && let Ok(slot) = u32::try_from(slot)
             {
-                found.push(slot);
+                found.push((slot, begin.offset));
                 break;
             }
         }
@@ -153,11 +151,23 @@ fn iterators(flow: &Flow, values: &[Value], at: usize) -> Vec<u32> {
 fn is_inside(flow: &Flow, window: &Window, at: usize) -> bool {
     let Some(write) = flow.instructions.at(window.write) else { return false };
     let reads: Vec<usize> = window.reads.iter().filter_map(|read| flow.instructions.at(*read)).collect();
-    if at == write || reads.contains(&at) {
+    if at == write || reads.contains(&at) || reads.iter().all(|read| is_asserted(flow, *read)) {
         return false;
     }
     let stops: Vec<usize> = reads.iter().copied().chain([write]).collect();
     reaches(flow, at, write, &reads) && reads.iter().any(|read| reaches(flow, *read, at, &stops))
+}
+
+/// Does an `assert` test the read? It states what the program relies on and decides nothing.
+fn is_asserted(flow: &Flow, read: usize) -> bool {
+    let Some(block) = flow.block_of.get(read).and_then(|block| flow.blocks.get(*block as usize)) else { return false };
+    block.successors().filter_map(|next| flow.blocks.get(next)).any(|next| {
+        flow.list().get(next.first as usize).is_some_and(|first| match first.op {
+            Op::LoadAssertionError => true,
+            Op::LoadCommonConstant => first.arg == 0,
+            _ => false,
+        })
+    })
 }
 
 /// Can control go from behind `from` to `to` without passing one of `avoiding` on the way?

@@ -39,17 +39,10 @@ pub struct ThreadView {
     pub tid: Option<u32>,
     /// Innermost first.
     pub frames: Vec<Activation>,
-}
-
-/// Reads the activations of a chain of frames.
-///
-/// # Errors
-/// When the innermost frame cannot be read.
-pub fn activations<M: Memory>(python: &Python<M>, codes: &mut Codes, innermost: RemoteAddr) -> Result<Vec<Activation>, Fault> {
-    if innermost.is_null() {
-        return Ok(Vec::new());
-    }
-    Ok(python.stack(innermost)?.into_iter().filter_map(|frame| activation(python, codes, frame)).collect())
+    /// All frames, those of C code too.
+    pub chain: Vec<RemoteFrame>,
+    /// The words that lead to the innermost frame: where they are, and what they were.
+    pub head: Vec<(RemoteAddr, RemoteAddr)>,
 }
 
 /// `None` for frames that are being set up or torn down.
@@ -68,14 +61,19 @@ pub fn activation<M: Memory>(python: &Python<M>, codes: &mut Codes, frame: Remot
 /// When the process is gone or closed to us.
 pub fn threads<M: Memory>(python: &Python<M>, codes: &mut Codes, tids: &TidMap) -> Result<Vec<ThreadView>, Fault> {
     let states = python.threads()?;
-    let innermost = python.current_frames(&states)?;
+    let heads = python.current_frames(&states)?;
     Ok(states
         .into_iter()
-        .zip(innermost)
-        .map(|(state, frame)| ThreadView {
-            tid: state.native.and_then(|native| tids.outer(native)),
-            frames: activations(python, codes, frame).unwrap_or_default(),
-            state,
+        .zip(heads)
+        .map(|(state, head)| {
+            let innermost = head.last().map_or(RemoteAddr::NULL, |(_, frame)| *frame);
+            let chain = if innermost.is_null() { Vec::new() } else { python.chain(innermost).unwrap_or_default() };
+            let frames = chain
+                .iter()
+                .filter(|frame| python.is_pythons(frame))
+                .filter_map(|frame| activation(python, codes, *frame))
+                .collect();
+            ThreadView { tid: state.native.and_then(|native| tids.outer(native)), frames, chain, head, state }
         })
         .collect())
 }

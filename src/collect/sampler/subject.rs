@@ -139,6 +139,10 @@ impl<M: Memory> Resolver<'_, M> {
                 carried: None,
             });
         }
+        // Each thread has its own attributes of a `threading.local`.
+        if self.python.derives_from(class.at, "_thread._local") {
+            return None;
+        }
         let slot = self.python.attribute_slot(object, &name).ok()?;
         let is_class = class.has(flags::TYPE);
         // An attribute that only the class has is the class's until the instance gets its own.
@@ -174,7 +178,8 @@ impl<M: Memory> Resolver<'_, M> {
             };
             subject.slot = key.ok()?;
         } else if subject.shape == Shape::List {
-            let index = self.python.int(key).ok()?;
+            // `x in list` looks for a value, which has no slot of its own.
+            let Ok(index) = self.python.int(key) else { return Some(subject) };
             let items = self.python.memory.pointer(object.plus(self.python.layout.list.items)).ok()?;
             let size = self.python.memory.u64(object.plus(self.python.layout.object.size)).ok()?.cast_signed();
             let index = if index < 0 { index + size } else { index };
@@ -221,7 +226,7 @@ impl<M: Memory> Resolver<'_, M> {
         if let Some(slot) = site.slot_of(value) {
             return self.python.slots_at(self.activation.frame.at, slot, 1).ok()?.first().copied().filter(|at| !at.is_null());
         }
-        let Definition::Output { instruction, .. } = self.flow.definition(value) else { return None };
+        let Definition::Output { instruction, index } = self.flow.definition(value) else { return None };
         let at = instruction as usize;
         let made = self.flow.list().get(at)?;
         match made.op {
@@ -233,6 +238,10 @@ impl<M: Memory> Resolver<'_, M> {
             Op::LoadAttr | Op::LoadMethod => {
                 let method_bit = made.op == Op::LoadAttr && self.python.version.minor >= 12;
                 let object = self.value(*self.flow.uses(at).last()?, further)?;
+                // Loading a method leaves the method and its receiver.
+                if index == 1 {
+                    return Some(object);
+                }
                 let slot = self.python.attribute(object, &self.name(if method_bit { made.arg >> 1 } else { made.arg })?);
                 slot.ok()?
             }
