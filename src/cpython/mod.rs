@@ -11,7 +11,7 @@
 //! | [`dict`], [`attribute`], [`container`] | where a name's or key's value lies |
 //! | [`code`] | code objects, unspecialised |
 //! | [`frame`] | frames of threads, generators and coroutines |
-//! | [`line`] | which line an instruction stands on |
+//! | [`mod@line`] | which line an instruction stands on |
 //! | [`naming`] | names for threads, modules and objects |
 //! | [`lock`] | locks: held, by whom, and who waits |
 //! | [`task`] | asyncio tasks |

@@ -61,7 +61,7 @@ pub enum Basis {
 
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Finding {
-    /// Stable across runs: kind + subject name + unordered pair of sites. Made by [`crate::finding::fingerprint`].
+    /// Stable across runs: kind + subject name + unordered pair of sites. Made by [`crate::finding::fingerprint()`].
     pub fingerprint: String,
     pub kind: Kind,
     pub severity: Severity,
