@@ -17,6 +17,9 @@ pub struct RunArgs {
     /// How long to wait for Python processes that outlive the command [default: 2s]
     #[arg(long, value_name = "DURATION", value_parser = duration::parse)]
     pub wait: Option<Duration>,
+    /// Watch the inside of this installed package too, as if it were yours. May be given several times
+    #[arg(long, value_name = "PACKAGE")]
+    pub watch: Vec<String>,
     /// Say nothing unless races were found
     #[arg(long, short)]
     pub quiet: bool,

@@ -234,7 +234,9 @@ fn origin(fixed: &Fixed, filename: &str, module: &str) -> Origin {
     }
     let below = |directories: &[String]| directories.iter().any(|directory| filename.starts_with(directory.as_str()));
     if filename.contains("/site-packages/") || filename.contains("/dist-packages/") || below(&fixed.libraries) {
-        return Origin::Library;
+        let package = module.split('.').next().unwrap_or(module);
+        let watched = fixed.watched.iter().any(|watched| watched.replace('-', "_") == package);
+        return if watched { Origin::User } else { Origin::Library };
     }
     if filename.starts_with(&fixed.session) || below(&fixed.standard) { Origin::Standard } else { Origin::User }
 }

@@ -89,7 +89,13 @@ fn begin(args: Obj) -> Result<(), &'static str> {
         if index < ffi::PyTuple_Size(args) { ffi::PyTuple_GetItem(args, index) } else { std::ptr::null_mut() }
     };
     let session = utf8(argument(0)).ok_or("start() needs the session's directory")?.to_owned();
-    let fixed = Fixed { layout, session, libraries: directories(argument(1)), standard: directories(argument(2)) };
+    let fixed = Fixed {
+        layout,
+        session,
+        libraries: directories(argument(1)),
+        standard: directories(argument(2)),
+        watched: watched_packages(),
+    };
     if !state::start(fixed) {
         return Ok(()); // loaded twice: the first one goes on
     }
@@ -108,6 +114,11 @@ fn begin(args: Obj) -> Result<(), &'static str> {
         libc::pthread_atfork(None, None, Some(forked));
     }
     Ok(())
+}
+
+fn watched_packages() -> Vec<String> {
+    let packages = std::env::var("RACETRACE_WATCH").unwrap_or_default();
+    packages.split(',').filter(|package| !package.is_empty()).map(str::to_owned).collect()
 }
 
 fn directories(tuple: Obj) -> Vec<String> {

@@ -42,6 +42,8 @@ pub struct Fixed {
     /// Directories of third-party packages, and of the standard library.
     pub libraries: Vec<String>,
     pub standard: Vec<String>,
+    /// Installed packages that are to be watched like the program's own code.
+    pub watched: Vec<String>,
 }
 
 struct Gate {

@@ -43,6 +43,9 @@ const TIMED_OUT: u8 = 124;
 ///
 /// # Errors
 /// What keeps racetrace, not the command, from doing its work.
+/// Installed packages that the agent is to watch, by commas.
+const WATCH_VARIABLE: &str = "RACETRACE_WATCH";
+
 pub fn run(args: &RunArgs) -> Result<u8, Failure> {
     let (program, arguments) = args.command.split_first().ok_or_else(no_command)?;
     check_program(program)?;
@@ -55,6 +58,9 @@ pub fn run(args: &RunArgs) -> Result<u8, Failure> {
     let mark = directory.mark();
     let mut command = Command::new(program);
     command.args(arguments).envs(directory.environment());
+    if !args.watch.is_empty() {
+        command.env(WATCH_VARIABLE, args.watch.join(","));
+    }
     let session = Session::start(&directory, judge)?;
     let child = Supervised::start(&mut command, &signals, &mark).map_err(|error| cannot_start(program, &error))?;
     let ended = child.wait(args.timeout).map_err(|error| Failure::new(format!("cannot wait for the command: {error}")))?;
