@@ -7,6 +7,20 @@
 //! | [`code`] | a code object as plain data |
 //! | [`wire`] | the shared memory between agent and tool |
 //! | [`plan`] | which instructions to watch in a code object, and the windows they form |
+//! | [`method`] | which methods and functions touch containers, and how |
+//! | [`lines`] | lines and columns of instructions |
+//! | [`study`] | names for what lies in a frame at an instruction |
+//!
+//! A plan is made in steps, each of which knows only those before it:
+//!
+//! | step | finds |
+//! |---|---|
+//! | [`opcode`], [`instruction`], [`exception_table`], [`block`] | instructions, handlers and basic blocks |
+//! | [`effect`], [`flow`] | which value lies where, in static single assignment |
+//! | [`call`], [`ident`], [`path`] | calls in one shape; which values are the same thing, and its name |
+//! | [`access`], [`escape`] | what touches variables, attributes and containers; containers that stay private |
+//! | [`control`], [`depend`], [`handler`], [`destination`] | what decides about an instruction, what a value depends on, where it goes |
+//! | [`window`], [`region`], [`switch`], [`span`] | windows, their inside, the switch points there; windows across functions |
 
 pub mod access;
 pub mod block;
