@@ -1,5 +1,6 @@
 //! The `racetrace` program: parse, dispatch, exit code.
 
+use std::io::Write;
 use std::process::ExitCode;
 
 use clap::Parser;
@@ -10,7 +11,8 @@ fn main() -> ExitCode {
     match dispatch::dispatch(&Cli::parse_from(attach::with_command(std::env::args_os()))) {
         Ok(code) => ExitCode::from(code),
         Err(failure) => {
-            eprintln!("{failure}");
+            // Nobody may be listening any more.
+            let _ = writeln!(std::io::stderr(), "{failure}");
             ExitCode::from(failure::EXIT_CODE)
         }
     }

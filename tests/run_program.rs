@@ -212,3 +212,16 @@ fn the_terminal_is_the_programs_own() {
         clean(&outcome, python);
     });
 }
+
+#[test]
+fn quiet_says_nothing_and_verbose_says_more() {
+    each_python(|python| {
+        let words = [python.path.to_str().unwrap(), "-c", "print('said')"];
+        let run = |option: &str| harness::session::racetrace().args(["run", option, "--"]).args(words).output().unwrap();
+        let quiet = run("--quiet");
+        assert_eq!((quiet.stdout.as_slice(), quiet.stderr.as_slice()), (b"said\n".as_slice(), b"".as_slice()));
+        let verbose = run("--verbose");
+        let told = String::from_utf8_lossy(&verbose.stderr);
+        assert!(told.contains("the command ended: exit status: 0") && told.contains("1 Python process(es) watched"), "{told}");
+    });
+}

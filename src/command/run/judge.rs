@@ -56,7 +56,6 @@ pub struct Judge {
     recording: Recording,
     /// Only where it is wanted.
     chart: Option<Chart>,
-    dump: Option<std::io::BufWriter<std::fs::File>>,
 }
 
 /// What is known at the end.
@@ -70,11 +69,13 @@ pub struct Judged {
 }
 
 impl Judge {
+    /// Creates the trace file, if one is wanted.
+    ///
+    /// # Errors
+    /// It cannot be created.
     pub fn new(args: &RunArgs, chart: Option<Chart>) -> Result<Judge, Failure> {
         let recording = Recording::start(&args.trace, recording::sources(args.report.no_source))?;
-        let dump =
-            std::env::var_os("RACETRACE_DUMP").and_then(|path| std::fs::File::create(path).ok()).map(std::io::BufWriter::new);
-        Ok(Judge { analysis: Analysis::new(Options::default()), recording, chart, dump })
+        Ok(Judge { analysis: Analysis::new(Options::default()), recording, chart })
     }
 
     /// Takes batches until nobody sends any more.
@@ -99,9 +100,6 @@ impl Judge {
         self.recording.record(record);
         if let Some(chart) = &mut self.chart {
             chart.record(record);
-        }
-        if let Some(dump) = &mut self.dump {
-            let _ = writeln!(dump, "{} {} {} {:?}", record.time, record.process.0, record.thread.0, record.event);
         }
     }
 }

@@ -12,7 +12,7 @@ pub mod supervise;
 pub mod unwatched;
 
 use std::ffi::OsString;
-use std::io::ErrorKind;
+use std::io::{ErrorKind, Write};
 use std::path::Path;
 use std::process::Command;
 use std::sync::mpsc;
@@ -62,10 +62,29 @@ pub fn run(args: &RunArgs) -> Result<u8, Failure> {
         command.env(WATCH_VARIABLE, args.watch.join(","));
     }
     let session = Session::start(&directory, judge)?;
+    let say = Verbose(args.verbose);
+    say.say(&format!("the session is {mark}"));
     let child = Supervised::start(&mut command, &signals, &mark).map_err(|error| cannot_start(program, &error))?;
     let ended = child.wait(args.timeout).map_err(|error| Failure::new(format!("cannot wait for the command: {error}")))?;
+    say.say(&if ended.timed_out {
+        "the command was out of time and ended".to_owned()
+    } else {
+        format!("the command ended: {}", ended.status)
+    });
     let (outcome, judged) = session.end(args, &signals, &directory, &ended)?;
+    say.say(&format!("{} Python process(es) watched", outcome.processes));
     conclude(args, &delivery, &ended, &outcome, judged)
+}
+
+/// What is being done, for those who want to know.
+struct Verbose(bool);
+
+impl Verbose {
+    fn say(&self, what: &str) {
+        if self.0 {
+            let _ = writeln!(std::io::stderr(), "racetrace: {what}");
+        }
+    }
 }
 
 fn no_command() -> Failure {
