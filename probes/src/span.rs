@@ -4,7 +4,7 @@
 use crate::access::{Access, Space, called_name};
 use crate::call::{Call, calls};
 use crate::depend::{self, Dependence};
-use crate::flow::Definition;
+use crate::flow::{Definition, Value};
 use crate::ident::{Ident, NOTHING, Thing, name_text};
 use crate::path::Paths;
 use crate::plan::{Operation, Span, WindowKind};
@@ -41,8 +41,11 @@ pub fn find(facts: &Facts<'_>, dependence: &mut Dependence<'_>) -> Vec<Span> {
     }
     let direct = facts.accesses.iter().filter(|access| access.writes()).filter_map(|access| direct_end(facts, access));
     ends.extend(direct.take(MOST_CALLS));
-    let mut search =
-        Search { facts, dependence, calls: ends.iter().filter(|end| !end.direct).copied().collect(), found: Vec::new() };
+    let callee = |end: &End| Call::at(facts.flow, facts.code, end.instruction as usize).map(|call| call.callee);
+    let mut callees: Vec<Value> = ends.iter().filter_map(callee).collect();
+    callees.sort_unstable();
+    let calls = ends.iter().filter(|end| !end.direct).copied().collect();
+    let mut search = Search { facts, dependence, calls, callees, found: Vec::new() };
     ends.iter().for_each(|act| search.act(act));
     search.spans()
 }
@@ -51,6 +54,8 @@ struct Search<'a, 'b, 'c> {
     facts: &'a Facts<'a>,
     dependence: &'b mut Dependence<'c>,
     calls: Vec<End>,
+    /// Values that are called: functions, read for no other reason. Sorted.
+    callees: Vec<Value>,
     /// Kind, read, act; those on one object first.
     found: Vec<(bool, WindowKind, End, End)>,
 }
@@ -95,7 +100,8 @@ impl Search<'_, '_, '_> {
         }
         for source in accesses {
             let Some(access) = self.facts.accesses.get(source.access as usize) else { continue };
-            if self.facts.own.get(source.access as usize) == Some(&true) {
+            let value = self.facts.flow.output(access.instruction as usize, 0);
+            if self.facts.own.get(source.access as usize) == Some(&true) || self.callees.binary_search(&value).is_ok() {
                 continue;
             }
             let Some(read) = direct_end(self.facts, access) else { continue };
@@ -143,10 +149,12 @@ fn call_end(facts: &Facts<'_>, index: usize) -> Option<End> {
     let name = called_name(facts.code, facts.idents, &call);
     // Constructors (exceptions among them) make something new.
     let makes_new = |name: &str| name.trim_start_matches('_').starts_with(char::is_uppercase);
-    if name.is_some_and(|name| QUIET.contains(&name) || makes_new(name)) {
+    let named = facts.idents.of(call.callee);
+    let is_method = matches!(facts.idents.thing(named), Some(Thing::Attribute(..)));
+    let quiet = |name: &str| name == "sleep" || (!is_method && QUIET.contains(&name));
+    if name.is_some_and(|name| quiet(name) || makes_new(name)) {
         return None;
     }
-    let named = facts.idents.of(call.callee);
     let base = match facts.idents.thing(named)? {
         Thing::Attribute(base, _) => base,
         Thing::Global(_) | Thing::Cell(_) => NOTHING,
