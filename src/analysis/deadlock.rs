@@ -32,6 +32,8 @@ const GRACE_DOUBTFUL: u64 = 10_000_000_000;
 #[derive(Debug, Default)]
 pub struct Deadlock {
     doubts: Vec<Doubt>,
+    /// The latest time heard of.
+    now: u64,
     told: FxHashSet<Vec<StrandId>>,
 }
 
@@ -49,15 +51,20 @@ impl Detector for Deadlock {
             }
             Event::TaskEnd { task } => self.look_for_orphans(world, world.task(record.process, *task)),
             Event::Gap { .. } => self.doubts.retain(|doubt| describe::process_of(world, doubt.strand) != record.process),
-            Event::ProcessEnd { orderly } => self.conclude(world, record.process, *orderly, findings),
+            Event::ProcessEnd { orderly } => {
+                self.now = self.now.max(record.time);
+                self.conclude(world, record.process, *orderly, findings);
+            }
             _ => {}
         }
+        self.now = self.now.max(record.time);
         if !self.doubts.is_empty() {
             self.settle(world, record.time, findings);
         }
     }
 
     fn tick(&mut self, world: &World, now: u64, findings: &mut Findings) {
+        self.now = self.now.max(now);
         self.settle(world, now, findings);
     }
 
@@ -129,7 +136,8 @@ impl Deadlock {
             std::mem::take(&mut self.doubts).into_iter().partition(|doubt| describe::process_of(world, doubt.strand) == process);
         self.doubts = others;
         for doubt in own {
-            if !orderly || doubt.grace == GRACE_ORPHAN {
+            let lasted = self.now.saturating_sub(doubt.waiting.since) >= GRACE_ORPHAN;
+            if doubt.grace == GRACE_ORPHAN || (!orderly && lasted) {
                 self.tell(world, &doubt.cycle, findings);
             }
         }
@@ -163,8 +171,9 @@ fn needs(world: &World, id: StrandId) -> Vec<(Need, StrandId)> {
         && let Some(lock) = world.lock(waiting.lock)
     {
         blocks = !lock.is_async();
-        if !describe::is_internal(world, waiting.lock)
-            && let Some(owner) = lock.owner()
+        if describe::is_internal(world, waiting.lock) {
+            needs.extend(blocked_loops(world, id, waiting.stack).map(|other| (Need::Result, other)));
+        } else if let Some(owner) = lock.owner()
             && (owner != id || lock.kind != LockKind::RLock)
         {
             needs.push((Need::Lock(waiting.lock), owner));
@@ -179,6 +188,25 @@ fn needs(world: &World, id: StrandId) -> Vec<(Need, StrandId)> {
         needs.push((Need::Loop, other));
     }
     needs
+}
+
+/// Tasks that block their loop for a lock of this strand, which itself waits for the result of a future.
+fn blocked_loops(world: &World, id: StrandId, stack: StackId) -> impl Iterator<Item = StrandId> + '_ {
+    let holds = world.held(id).iter().any(|held| !describe::is_internal(world, held.lock));
+    let waits = holds && waits_for_result(world, describe::process_of(world, id), stack);
+    let mine = move |strand: &Strand| {
+        strand.waiting.is_some_and(|waiting| world.lock(waiting.lock).and_then(|lock| lock.owner()) == Some(id))
+    };
+    let blocked =
+        world.strands().filter(move |(other, strand)| strand.task.is_some() && mine(strand) && is_blocked(world, *other));
+    waits.then_some(blocked).into_iter().flatten().map(|(other, _)| other)
+}
+
+fn waits_for_result(world: &World, process: ProcessId, stack: StackId) -> bool {
+    let Some(definitions) = world.definitions(process) else { return false };
+    definitions.walk(stack).filter_map(|(_, entry)| definitions.code(definitions.site(entry.site)?.code)).any(|entry| {
+        entry.info.module == "concurrent.futures._base" && matches!(entry.info.code.qualname.as_str(), "Future.result" | "result")
+    })
 }
 
 /// The strand that the event loop's thread runs now.
@@ -199,7 +227,7 @@ fn grace(world: &World, cycle: &[Link]) -> u64 {
     let is_async = |link: &Link| matches!(link.need, Need::Lock(lock) if world.lock(lock).is_some_and(|lock| lock.is_async()));
     match cycle {
         [Link { strand, need: Need::Lock(lock) }] if is_async(&cycle[0]) || !is_nested(world, *strand, *lock) => GRACE_DOUBTFUL,
-        _ if cycle.iter().all(is_async) => GRACE_DOUBTFUL,
+        _ if cycle.iter().all(is_async) || cycle.iter().any(|link| link.need == Need::Result) => GRACE_DOUBTFUL,
         _ => 0,
     }
 }
@@ -271,6 +299,7 @@ fn message(world: &World, cycle: &[Link]) -> String {
                 }
                 Need::Lock(lock) => format!("{who} waits for {}, which {other} holds", naming::lock(world, lock)),
                 Need::Loop => format!("{who} can only go on when the event loop runs, which {other} blocks"),
+                Need::Result => format!("{who} waits for a future, and {other} blocks the event loop that is to complete it"),
                 Need::Ended => format!("{who} has ended without releasing it"),
             }
         })
@@ -282,6 +311,9 @@ fn help(world: &World, cycle: &[Link]) -> String {
     let first = cycle.iter().find_map(|link| link.need.lock()).map(|lock| naming::lock(world, lock)).unwrap_or_default();
     if cycle.iter().any(|link| link.need == Need::Ended) {
         return format!("release {first} whatever happens: take it with a `with` block instead of acquire() and release()");
+    }
+    if cycle.iter().any(|link| link.need == Need::Result) {
+        return format!("do not wait for a result of the event loop while holding {first}, which the loop takes too");
     }
     if cycle.iter().any(|link| link.need == Need::Loop) {
         return format!("use an asyncio.Lock instead of the threading lock {first}, or release it before each await");

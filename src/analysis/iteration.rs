@@ -61,6 +61,9 @@ impl Iteration {
         else {
             return;
         };
+        if effect == Effect::MayResize && !self.walks.is_walked((record.process, access.object)) {
+            return;
+        }
         let Some(point) = Point::of(world, record, access.stack) else { return };
         for verdict in self.walks.change((record.process, access.object), &Change { point, effect }) {
             tell_possible(world, &verdict, findings);
@@ -80,8 +83,12 @@ impl Iteration {
 
 /// What an access does to the size of its container; `None` if nothing, or if it is not one that is walked.
 fn effect(world: &World, record: &Record, shape: Shape, access: &Access) -> Option<Effect> {
-    if !matches!(shape, Shape::Dict | Shape::Set | Shape::List | Shape::Deque) || access.action == Action::Write {
+    if !matches!(shape, Shape::Dict | Shape::Set | Shape::List | Shape::Deque) {
         return None;
+    }
+    // Whether the key was new cannot always be told; the loop sees whether the size changed.
+    if access.action == Action::Write {
+        return (shape == Shape::Dict).then_some(Effect::MayResize);
     }
     let method = method(world, record, access.stack).unwrap_or_default();
     match (shape, access.action) {

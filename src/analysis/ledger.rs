@@ -86,6 +86,8 @@ pub enum Verdict {
     Unordered { handle: HandleId, first: Point, second: Point },
 }
 
+/// What stands for a file object where there is none.
+const NO_FILE: ObjectId = ObjectId(0);
 /// What is remembered of each: writes and records of a handle, closed handles of a file.
 const KEPT: usize = 8;
 /// Open handles of one file that are compared with each other.
@@ -111,11 +113,13 @@ impl Ledger {
     }
 
     pub fn open(&mut self, open: Open) {
-        let id = match self.by_file.get(&(open.process, open.file)).copied().filter(|id| self.is_open(*id)) {
+        let known = self.by_file.get(&(open.process, open.file)).copied();
+        let same = |id: &HandleId| self.handles.get(id).is_some_and(|handle| !handle.closed && handle.fd == open.fd);
+        let id = match known.filter(|id| open.file != NO_FILE && same(id)) {
             Some(known) => known,
             None => self.add(open.process, open.fd, open.inode),
         };
-        self.by_file.insert((open.process, open.file), id);
+        self.name_file(open.process, open.file, id);
         if let Some(handle) = self.handles.get_mut(&id) {
             handle.mode = open.path.is_some().then_some(open.mode);
             handle.append = open.mode == OpenMode::Append;
@@ -170,8 +174,11 @@ impl Ledger {
         }
     }
 
-    fn is_open(&self, id: HandleId) -> bool {
-        self.handles.get(&id).is_some_and(|handle| !handle.closed)
+    /// A bare descriptor has no file object.
+    fn name_file(&mut self, process: ProcessId, file: ObjectId, id: HandleId) {
+        if file != NO_FILE {
+            self.by_file.insert((process, file), id);
+        }
     }
 
     fn handle_of(&mut self, write: &Write) -> HandleId {
@@ -179,7 +186,7 @@ impl Ledger {
         let known = self.by_fd.get(&key).copied();
         let known = known.filter(|id| self.handles.get(id).is_some_and(|handle| handle.inode == write.inode && !handle.closed));
         let id = known.unwrap_or_else(|| self.add(write.process, write.fd, write.inode));
-        self.by_file.insert((write.process, write.file), id);
+        self.name_file(write.process, write.file, id);
         if let Some(handle) = self.handles.get_mut(&id) {
             handle.append |= write.append;
         }
@@ -253,7 +260,7 @@ impl Ledger {
         let before = handle.system.replace(now.clone());
         let intruder = handle.intruder.take();
         let mid_record = handle.is_mid_record(write);
-        let goes_on = std::mem::replace(&mut handle.mid_record, mid_record) || handle.continues(now.strand);
+        let goes_on = std::mem::replace(&mut handle.mid_record, mid_record) || handle.continues(now.strand, before.as_ref());
         let shares_end = handle.shares_end();
         if let (Some((other, conflict)), Some(before), true) = (intruder, &before, goes_on && shares_end)
             && !(before.is_before(&conflict) && conflict.is_before(&now))
@@ -277,7 +284,7 @@ impl Ledger {
     fn compare(&self, id: HandleId, other_id: HandleId, now: &Point, before: Option<&Point>) -> Option<Verdict> {
         let (handle, other) = (self.handles.get(&id)?, self.handles.get(&other_id)?);
         let theirs = other.system.as_ref().filter(|theirs| theirs.strand != now.strand)?;
-        if (handle.mid_record || handle.continues(now.strand))
+        if (handle.mid_record || handle.continues(now.strand, before))
             && other.shares_end()
             && handle.shares_end()
             && handle.process == other.process
@@ -435,9 +442,10 @@ impl Handle {
         self.pending > 0 && self.level != WriteLevel::System
     }
 
-    /// The strand's record was begun by an earlier write than its last.
-    fn continues(&self, strand: StrandId) -> bool {
-        self.level == WriteLevel::System && self.records.get(&strand).is_some_and(|record| record.writes() > 1)
+    /// A part of the strand's record had gone to the system before, and now goes the next.
+    fn continues(&self, strand: StrandId, before: Option<&Point>) -> bool {
+        let Some((record, before)) = self.records.get(&strand).zip(before) else { return false };
+        record.writes() > 1 && before.strand == strand && record.first.time <= before.time
     }
 
     fn close(&mut self) {

@@ -61,9 +61,10 @@ impl World {
                     strand.waiting = lock.map(|lock| Waiting { lock, stack: *stack, since: record.time, patience: *patience });
                 }
             }
-            Event::LockFailed { .. } => {
+            Event::LockFailed { lock, .. } => {
+                let lock = self.ensure_lock(process, *lock);
                 if let Some(strand) = self.strands.get_mut(strand) {
-                    strand.waiting = None;
+                    strand.waiting = strand.waiting.filter(|waiting| Some(waiting.lock) != lock);
                 }
             }
             Event::LockAcquired { lock, stack, .. } => {
@@ -345,7 +346,8 @@ impl World {
             held.acquired = Some(stack);
         }
         let Some(strand_state) = self.strands.get_mut(strand) else { return };
-        strand_state.waiting = None;
+        // A task that waits for an asyncio lock takes others on the way.
+        strand_state.waiting = strand_state.waiting.filter(|waiting| waiting.lock != lock);
         strand_state.clock.join_all(&held.signalled);
         if let Some(again) = strand_state.held.iter_mut().find(|entry| entry.lock == lock && held.kind == LockKind::RLock) {
             again.again = again.again.saturating_add(1);

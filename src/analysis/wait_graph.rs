@@ -10,6 +10,8 @@ pub enum Need {
     Lock(LockId),
     /// The other blocks the event loop that runs both.
     Loop,
+    /// The other blocks the event loop that is to make the result it waits for.
+    Result,
     /// Nothing: it has ended, and will not release what it holds.
     Ended,
 }
@@ -18,7 +20,7 @@ impl Need {
     pub fn lock(self) -> Option<LockId> {
         match self {
             Need::Lock(lock) => Some(lock),
-            Need::Loop | Need::Ended => None,
+            Need::Loop | Need::Result | Need::Ended => None,
         }
     }
 }

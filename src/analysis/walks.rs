@@ -123,7 +123,12 @@ impl Walks {
         let strand = walk.begun.strand;
         let certain = |change: &&Change| resized == Some(true) || change.effect != Effect::MayResize;
         let blamed = walk.changes.iter().filter(certain);
-        let change = blamed.clone().find(|change| change.point.strand != strand).or_else(|| blamed.clone().next())?.clone();
+        let seen = blamed.clone().find(|change| change.point.strand != strand).or_else(|| blamed.clone().next());
+        // What a strand repeats without synchronising in between is not always told: whoever changed it before, did so again.
+        let known = self.containers.get(&walk.object).map_or(&[] as &[Change], |container| container.changes.as_slice());
+        let other = |change: &&Change| change.point.strand != strand && !change.point.is_before(&walk.begun);
+        let guessed = known.iter().rev().filter(other).max_by_key(|change| change.point.time);
+        let change = seen.or(guessed.filter(|_| resized == Some(true)))?.clone();
         walk.told = true;
         Some(Verdict { walk: walk.clone(), change, observed: true })
     }
@@ -134,6 +139,11 @@ impl Walks {
             container.open.retain(|open| *open != iterator);
             keep(&mut container.past, walk, same_loop);
         }
+    }
+
+    /// Is some loop over it open?
+    pub fn is_walked(&self, object: ObjectKey) -> bool {
+        self.containers.get(&object).is_some_and(|container| !container.open.is_empty())
     }
 
     /// Something changes what may be walked. Returns loops of others that nothing keeps apart from it.

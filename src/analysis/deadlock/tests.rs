@@ -115,6 +115,7 @@ fn a_lock_taken_twice_that_nobody_releases_is_told_in_the_end() {
     story.acquire(2, lock, first);
     story.wait(2, lock, second);
     assert!(fresh(&mut story).is_empty());
+    story.sleep(2_000);
     story.on(MAIN, Event::ProcessEnd { orderly: false });
     assert_eq!(story.verdicts(), [format!("{DEADLOCK} audit")]);
 }
@@ -171,7 +172,7 @@ fn a_loop_blocked_on_a_thread_lock_of_its_own_suspended_task_is_told_at_once() {
 }
 
 /// Two tasks take two locks in opposite orders, and meet.
-fn tasks_meet(story: &mut Story, inner: StackId) {
+fn tasks_meet(story: &mut Story, inner: StackId) -> (ObjectId, ObjectId) {
     let (a, b) = two(story, LockKind::AsyncLock);
     (1..=2).for_each(|task| story.task(MAIN, task));
     let outer = story.at("f", 2);
@@ -185,6 +186,7 @@ fn tasks_meet(story: &mut Story, inner: StackId) {
         story.wait(MAIN, lock, inner);
         story.gives_way(MAIN, inner);
     }
+    (a, b)
 }
 
 #[test]
@@ -202,8 +204,7 @@ fn tasks_that_wait_for_each_other_are_a_deadlock_once_it_lasts() {
 fn tasks_whose_wait_is_cancelled_in_time_are_silent() {
     let mut story = threads(&[]);
     let inner = story.at("f", 4);
-    tasks_meet(&mut story, inner);
-    let lock = story.object("unused", crate::event::Shape::Lock);
+    let (_, lock) = tasks_meet(&mut story, inner);
     story.run(MAIN, 1);
     story.on(MAIN, Event::LockFailed { lock, stack: inner, patience: Patience::Forever });
     story.sleep(11_000);
@@ -220,6 +221,25 @@ fn the_waiter_lock_of_a_condition_is_silent() {
     story.wait(2, waiter, first);
     story.on(MAIN, Event::ProcessEnd { orderly: false });
     assert!(story.verdicts().is_empty());
+}
+
+#[test]
+fn a_loop_blocked_by_a_thread_that_waits_for_the_loops_result_is_a_deadlock_once_it_lasts() {
+    let mut story = threads(&[2]);
+    let lock = story.lock("shared", LockKind::Lock);
+    let (take, made) = (story.at("worker", 2), story.at("threading:Condition.wait", 2));
+    let result = story.under(take, "concurrent.futures._base:Future.result", 6);
+    let waiter = story.lock_at("waiter", LockKind::Lock, 2, made);
+    story.task(MAIN, 1);
+    story.acquire(2, lock, take);
+    story.acquire(2, waiter, made);
+    story.wait(2, waiter, result);
+    story.run(MAIN, 1);
+    story.wait(MAIN, lock, take);
+    assert!(fresh(&mut story).is_empty());
+    story.sleep(11_000);
+    story.analysis.tick(story.time);
+    assert_eq!(fresh(&mut story), ["shared"]);
 }
 
 #[test]

@@ -303,6 +303,20 @@ fn an_append_buffer_that_goes_out_in_blocks_is_torn() {
     assert!(story.verdicts().contains(&OBSERVED.to_owned()), "{:?}", story.verdicts());
 }
 
+/// `f.write(head); f.flush(); …; f.write(rest)`.
+#[test]
+fn an_appended_record_that_is_flushed_in_the_middle_is_torn() {
+    let mut story = threads(&[2, 3]);
+    let one = opens(&mut story, 2, File::appending(PATH, 5), OpenMode::Append);
+    let two = opens(&mut story, 3, File::appending(PATH, 6), OpenMode::Append);
+    for (text, offset) in [("begin ", 2), ("end\n", 4)] {
+        for (tid, file) in [(2, &one), (3, &two)] {
+            story.writes_through(tid, file, text, offset);
+        }
+    }
+    assert_eq!(story.verdicts(), [OBSERVED]);
+}
+
 #[test]
 fn appended_records_of_two_system_writes_are_split() {
     let mut story = threads(&[2, 3]);

@@ -78,6 +78,16 @@ fn overwriting_values_during_a_loop_is_silent() {
 }
 
 #[test]
+fn a_store_that_turns_out_to_add_a_key_is_observed() {
+    let mut story = threads(&[2, 3]);
+    let fleet = story.object("fleet", Shape::Dict);
+    begins(&mut story, 2, fleet, 5);
+    change(&mut story, 3, Action::Write, fleet, "");
+    next(&mut story, 2, 6);
+    assert!(story.verdicts()[0].starts_with(OBSERVED));
+}
+
+#[test]
 fn deleting_in_the_own_loop_is_observed_when_it_goes_on() {
     let mut story = threads(&[]);
     let drafts = story.object("drafts", Shape::Dict);

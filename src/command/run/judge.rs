@@ -3,7 +3,7 @@
 
 use std::io::{IsTerminal, Write};
 use std::sync::mpsc::{Receiver, RecvTimeoutError};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use crate::analysis::{Analysis, Options};
 use crate::cli::run::RunArgs;
@@ -80,10 +80,19 @@ impl Judge {
 
     /// Takes batches until nobody sends any more.
     pub fn run(mut self, batches: &Receiver<Message>) -> Judged {
+        let (mut latest, mut quiet) = (0, Instant::now());
         loop {
             match batches.recv_timeout(IDLE) {
-                Ok(batch) => batch.iter().for_each(|record| self.take(record)),
-                Err(RecvTimeoutError::Timeout) => {}
+                Ok(batch) => {
+                    latest = batch.iter().map(|record| record.time).fold(latest, u64::max);
+                    quiet = Instant::now();
+                    batch.iter().for_each(|record| self.take(record));
+                }
+                // A program that hangs says nothing more.
+                Err(RecvTimeoutError::Timeout) => {
+                    let silence = u64::try_from(quiet.elapsed().as_nanos()).unwrap_or(u64::MAX);
+                    self.analysis.tick(latest.saturating_add(silence));
+                }
                 Err(RecvTimeoutError::Disconnected) => break,
             }
             let fresh = self.analysis.fresh();
