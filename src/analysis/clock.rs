@@ -159,6 +159,9 @@ impl Knowledge {
 
     /// Takes over all that another holder knows (a channel with several signals).
     pub fn join_all(&mut self, other: &Knowledge) {
+        if other.soft.is_none() && other.hard.is_empty() {
+            return;
+        }
         if !Arc::ptr_eq(&self.hard, &other.hard) {
             Arc::make_mut(&mut self.hard).join(&other.hard);
         }

@@ -4,6 +4,7 @@
 use smallvec::SmallVec;
 
 use super::shadow::Past;
+use crate::analysis::definitions::SiteId;
 use crate::analysis::lock::{Held, LockId};
 use crate::event::{CodeId, FrameId, KeyId, ObjectId, StackId, Value};
 
@@ -50,6 +51,13 @@ impl Closed {
         let locks = unbroken(open.past.locks.as_deref(), write.locks.as_deref());
         let key = if open.key == KeyId::WHOLE || write.action.is_whole() { KeyId::WHOLE } else { open.key };
         Closed { which, read: open.past.clone(), write, seen: open.value, writes_before: open.writes_before, key, locks, split }
+    }
+}
+
+impl Closed {
+    /// The site by which a conflicting access is known: of a mere check, that of the act that would have followed it.
+    pub fn site_of(&self, access: &Past) -> SiteId {
+        if access.action == crate::event::Action::Read { self.write.site } else { access.site }
     }
 }
 
@@ -121,14 +129,14 @@ impl Opens {
         self.frames.retain(|(other, _)| *other != frame);
     }
 
+    /// A later read under the same first call replaces earlier ones of other parts: they belong to an earlier activation.
     pub fn open_span(&mut self, new: OpenSpan) {
-        let same = |other: &OpenSpan| {
-            (other.code, other.span, other.below, other.open.object, other.open.key)
-                == (new.code, new.span, new.below, new.open.object, new.open.key)
+        let place = |other: &OpenSpan| (other.code, other.span, other.below);
+        let replaced = |other: &OpenSpan| {
+            place(other) == place(&new) && (other.open.object == new.open.object || other.open.past.stack == new.open.past.stack)
         };
-        if let Some(at) = self.spans.iter().rposition(same) {
-            self.spans.remove(at);
-        } else if self.spans.len() >= SPANS {
+        self.spans.retain(|other| !replaced(other));
+        if self.spans.len() >= SPANS {
             self.spans.remove(0);
         }
         self.spans.push(new);

@@ -39,10 +39,16 @@ impl Race<'_> {
         let accesses = vec![
             self.access_report(first, read, self.read_words()),
             self.access_report(second, write, written(self.world, self.process, write)),
-            self.access_report("conflict", self.access, written(self.world, self.process, self.access)),
+            self.access_report("conflict", self.access, words(self.world, self.process, self.access)),
         ];
         Finding {
-            fingerprint: fingerprint(self.world, self.process, self.kind, &subject, [write.site, self.access.site]),
+            fingerprint: fingerprint(
+                self.world,
+                self.process,
+                self.kind,
+                &subject,
+                [write.site, self.window.site_of(self.access)],
+            ),
             kind: self.kind,
             severity: self.severity(),
             evidence: self.evidence,
@@ -76,6 +82,10 @@ impl Race<'_> {
             }
             (Kind::CheckThenAct, Evidence::Observed) => format!(
                 "{name} changed between check and act: {mine} checked it, {other} changed it, then {mine} acted on the outdated check"
+            ),
+            (Kind::CheckThenAct, _) if self.access.action == Action::Read => format!(
+                "{name} can be acted on twice: {mine} checks it and then acts, {other} makes the same check, and nothing keeps \
+                 it from doing so in between"
             ),
             (Kind::CheckThenAct, _) => format!(
                 "{name} can change between check and act: {mine} acts on a check that {other} can make outdated in between"

@@ -34,8 +34,21 @@ pub enum Latest {
 
 impl Case<'_> {
     pub fn judge(&self, window: &Closed, access: &Past, latest: Latest) -> Judgement {
+        if !self.conflicts(window, access) { Judgement::None } else { self.judge_conflict(window, access, latest) }
+    }
+
+    /// The other strand makes the same check that this window began with, and finds what the window's act has left. Had
+    /// it come a little earlier, both would have acted.
+    pub fn judge_same_check(&self, window: &Closed, check: &Past) -> Judgement {
+        if self.kind(window.which) != WindowKind::CheckThenAct || window.read.site != check.site {
+            return Judgement::None;
+        }
+        self.judge_conflict(window, check, Latest::Access)
+    }
+
+    fn judge_conflict(&self, window: &Closed, access: &Past, latest: Latest) -> Judgement {
         let (mine, other) = (window.write.strand, access.strand);
-        if mine == other || !self.conflicts(window, access) {
+        if mine == other {
             return Judgement::None;
         }
         let inside = access.sequence > window.read.sequence && access.sequence < window.write.sequence;

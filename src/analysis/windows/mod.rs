@@ -162,6 +162,10 @@ impl Windows {
             }
         }
         if shared {
+            if site.opens && site.checks {
+                let mut found = Found { now, keys: &mut self.keys, findings, told: SmallVec::new() };
+                found.check_against_windows(shadow, &past);
+            }
             self.notes.read(now, shadow, past, findings);
         }
     }
@@ -339,6 +343,16 @@ impl Found<'_, '_> {
         }
     }
 
+    /// This check, against windows of others that began with the same check.
+    fn check_against_windows(&mut self, shadow: &Shadow, past: &Past) {
+        let Some(part) = shadow.part(self.now.access.object, self.now.access.key) else { return };
+        for window in part.windows.iter().filter(|window| matches!(window.which, Which::Window(..))) {
+            let Some(case) = self.case(shadow) else { return };
+            let judgement = case.judge_same_check(window, past);
+            self.tell(window, past, judgement, part.writes_total);
+        }
+    }
+
     fn judge(&mut self, shadow: &Shadow, window: &Closed, access: &Past, latest: Latest, writes: u64) -> Option<Evidence> {
         let judgement = self.case(shadow)?.judge(window, access, latest);
         let unseen_span = matches!(window.which, Which::Span(..)) && !is_observed(judgement);
@@ -408,8 +422,8 @@ fn is_observed(judgement: Judgement) -> bool {
     matches!(judgement, Judgement::Race(Evidence::Observed) | Judgement::Idempotent(Evidence::Observed))
 }
 
-/// The cheap name of a race: its sites.
+/// The cheap name of a race: its sites. A check that came too late to act stands for its act.
 fn again(process: ProcessId, kind: Kind, window: &Closed, access: &Past) -> Again {
-    let sites = u64::from(window.write.site) << 32 | u64::from(access.site);
+    let sites = u64::from(window.write.site) << 32 | u64::from(window.site_of(access));
     (kind, sites, u64::from(process.0) << 32 | u64::from(window.read.site))
 }

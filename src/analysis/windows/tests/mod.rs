@@ -6,4 +6,5 @@ mod order;
 mod spans;
 mod tasks;
 mod threads;
+mod throughput;
 mod wording;

@@ -111,3 +111,17 @@ fn a_count_that_does_not_leave_the_callee_is_no_span() {
     s.locked(a, Some(2));
     s.t.is_silent();
 }
+
+#[test]
+fn a_read_of_an_earlier_activation_is_not_paired_with_a_later_write() {
+    let mut s = scene(WindowKind::ReadModifyWrite, store());
+    let (a, b, balance) = (s.a, s.b, s.x);
+    let owner = s.t.part(balance.object, "owner");
+    s.locked(a, None);
+    s.x = owner;
+    s.locked(a, None);
+    s.x = balance;
+    s.locked(b, Some(1));
+    s.locked(a, Some(2));
+    assert!(s.t.verdicts().iter().all(|verdict| verdict.ends_with("note")), "{:?}", s.t.verdicts());
+}

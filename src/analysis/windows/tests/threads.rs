@@ -68,6 +68,29 @@ fn check_then_act_is_found() {
 }
 
 #[test]
+fn the_same_check_by_another_thread_that_came_too_late_to_act_is_possible() {
+    let mut t = two(cta("x"), |t, a, b, code, x| {
+        t.both(a, code, x, 1);
+        t.read(b, code, x);
+    });
+    t.is(&["check-then-act app.x possible error"]);
+}
+
+#[test]
+fn the_same_check_under_the_same_lock_is_silent() {
+    let mut t = two(cta("x"), |t, a, b, code, x| {
+        let lock = t.lock();
+        t.acquire(a, lock);
+        t.both(a, code, x, 1);
+        t.release(a, lock);
+        t.acquire(b, lock);
+        t.read(b, code, x);
+        t.release(b, lock);
+    });
+    t.is_silent();
+}
+
+#[test]
 fn a_common_lock_over_the_whole_window_is_silent() {
     let mut t = two(rmw("x"), |t, a, b, code, x| {
         let lock = t.lock();
