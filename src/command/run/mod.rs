@@ -39,13 +39,13 @@ const BATCHES: usize = 16;
 /// Exit code of a command that ran out of time, as `timeout(1)` has it.
 const TIMED_OUT: u8 = 124;
 
+/// Installed packages that the agent is to watch, by commas.
+const WATCH_VARIABLE: &str = "RACETRACE_WATCH";
+
 /// Runs the command and reports. The result is the exit code.
 ///
 /// # Errors
 /// What keeps racetrace, not the command, from doing its work.
-/// Installed packages that the agent is to watch, by commas.
-const WATCH_VARIABLE: &str = "RACETRACE_WATCH";
-
 pub fn run(args: &RunArgs) -> Result<u8, Failure> {
     let (program, arguments) = args.command.split_first().ok_or_else(no_command)?;
     check_program(program)?;
