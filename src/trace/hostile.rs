@@ -14,7 +14,7 @@ pub fn payloads(file: &[u8]) -> Vec<Payload> {
     let mut blocks = Blocks::new(file.get(prefix..).unwrap_or_default(), prefix as u64);
     let mut found = Vec::new();
     loop {
-        match blocks.next() {
+        match blocks.read_next() {
             Next::Block(header, raw) => found.push((header.kind, header.records, raw)),
             Next::End | Next::Failed { .. } => return found,
             _ => {}

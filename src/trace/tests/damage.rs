@@ -59,7 +59,7 @@ fn hostile_records_with_right_checksums_never_panic() {
         let mut numbers = Numbers::new(seed);
         for sealed in &blocks {
             let mut opened = block::Blocks::new(sealed.bytes.as_slice(), 0);
-            let block::Next::Block(header, raw) = opened.next() else { panic!("our own block") };
+            let block::Next::Block(header, raw) = opened.read_next() else { panic!("our own block") };
             decoder.add(mutate(&raw, &mut numbers), header.records);
         }
         let mut read = 0;

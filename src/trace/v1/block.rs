@@ -163,7 +163,7 @@ impl<R: Read> Blocks<R> {
         self.offset
     }
 
-    pub fn next(&mut self) -> Next {
+    pub fn read_next(&mut self) -> Next {
         let from = self.offset;
         let mut searched = 0;
         while self.fill(HEADER_BYTES) {

@@ -66,7 +66,7 @@ impl Items {
                 return None;
             }
             self.end_segment();
-            let next = self.ahead.take().unwrap_or_else(|| self.blocks.next());
+            let next = self.ahead.take().unwrap_or_else(|| self.blocks.read_next());
             self.take(next);
         }
     }
@@ -123,7 +123,7 @@ impl Items {
         self.decoder.add(raw, header.records);
         let mut last = header.kind;
         loop {
-            match self.blocks.next() {
+            match self.blocks.read_next() {
                 Next::Block(next, raw) if continues(&next, &header, last) => {
                     last = next.kind;
                     self.decoder.add(raw, next.records);
