@@ -43,7 +43,7 @@ pub struct Sampler {
     task_layout: Option<TaskLayout>,
     /// Threads that have been announced, by thread state.
     known: HashMap<RemoteAddr, Known>,
-    tasks_before: HashMap<RemoteAddr, (RemoteAddr, Vec<(RemoteAddr, u32)>)>,
+    tasks_before: TasksBefore,
     pub counts: Counts,
     refreshed: Instant,
 }
@@ -54,6 +54,9 @@ struct Known {
     stillness: Option<Stillness>,
     seen: u64,
 }
+
+/// Where each task stood at the look before: what it awaited, and its frames with their instructions.
+type TasksBefore = HashMap<RemoteAddr, (RemoteAddr, Vec<(RemoteAddr, u32)>)>;
 
 /// A strand of this look, before it is said in events.
 pub(super) struct Strand {
@@ -277,12 +280,7 @@ impl Sampler {
         strands
     }
 
-    fn task_strand(
-        &mut self,
-        at: RemoteAddr,
-        threads: &[Strand],
-        before: &mut HashMap<RemoteAddr, (RemoteAddr, Vec<(RemoteAddr, u32)>)>,
-    ) -> Option<Strand> {
+    fn task_strand(&mut self, at: RemoteAddr, threads: &[Strand], before: &mut TasksBefore) -> Option<Strand> {
         let Target { python, codes, .. } = &mut self.target;
         let layout = match self.task_layout {
             Some(layout) => layout,
@@ -421,9 +419,8 @@ impl Sampler {
                 let old = show(held);
                 // The new value is not ours to keep: it counts only if it is still there after it was read.
                 let new = show(now).filter(|_| subject.slot.and_then(|slot| python.memory.pointer(slot).ok()) == Some(now));
-                if old.is_some() && old == new && !matches!(old, Some(crate::cpython::object::Shown::Object(_))) {
-                    SubjectValue::Unknown
-                } else if again.is_none_or(|again| again == held) {
+                let equal = old.is_some() && old == new && !matches!(old, Some(crate::cpython::object::Shown::Object(_)));
+                if equal || again.is_none_or(|again| again == held) {
                     SubjectValue::Unknown
                 } else {
                     let held = self.emitter.value(held, old);
