@@ -177,6 +177,7 @@ pub fn ended(object: Obj) {
             state.objects.end(object);
             state.iterations.ended(object);
             state.threads.remove(object as u64);
+            state.held.retain(|held| held.lock != object);
             if let Some(task) = state.tasks.remove(object as u64) {
                 let mut slot = ring::slot(Kind::TaskEnd, thread::tid());
                 slot.a = task;

@@ -98,6 +98,8 @@ pub fn role(module: &str, qualname: &str) -> Option<Role> {
 /// The function is entered; its arguments are in the frame.
 pub fn entered(fixed: &Fixed, entry: &'static Entry, role: Role, frame: Obj) {
     let subject = argument(fixed, entry, frame, 0);
+    // What an earlier call in this place, left by an exception, was called on is of no concern.
+    state::with(|state, _| state.calls.remove(frame as u64));
     if subject.is_null() {
         return;
     }

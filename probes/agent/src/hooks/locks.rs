@@ -95,7 +95,7 @@ static SECOND_STRAND: AtomicBool = AtomicBool::new(false);
 /// A lock that the single strand holds.
 #[derive(Clone, Copy)]
 pub struct Held {
-    lock: Obj,
+    pub lock: Obj,
     stack: u32,
     small: u8,
 }
@@ -108,7 +108,10 @@ fn keep(fixed: &Fixed, lock: Obj, small: u8, times: u64) {
         return;
     }
     let stack = stacks::stack(fixed, frame, None);
-    state::with(|state, _| {
+    type_info(&fixed.layout, fixed.layout.type_of(lock));
+    state::with(|state, layout| {
+        // So that its end is told, should it come while the lock is held.
+        state.objects.lock(layout, &mut state.names, lock);
         for _ in 0..times {
             if state.held.len() < MOST_HELD {
                 state.held.push(Held { lock, stack, small });
