@@ -179,9 +179,15 @@ impl Layout {
         self.untag(unsafe { field(frame, self.frame_locals + 8 * index) })
     }
 
+    /// The object that a stack entry refers to; null for an entry that is a number.
     #[inline(always)]
     pub fn untag(&self, object: Obj) -> Obj {
-        if self.tagged { (object as usize & !3) as Obj } else { object }
+        const NUMBER: usize = 3;
+        match object as usize & 3 {
+            _ if !self.tagged => object,
+            NUMBER => std::ptr::null_mut(),
+            _ => (object as usize & !3) as Obj,
+        }
     }
 
     /// The generator or coroutine object that a frame belongs to.
