@@ -63,13 +63,10 @@ pub fn closing(finding: &Finding) -> Option<String> {
     }
 }
 
-/// The words below an access's line: its role, unless the deed says it already.
+/// The words below an access's line: its role, unless the deed says as much.
 #[must_use]
 pub fn label(access: &AccessReport) -> String {
     let deed = super::words::deed(access);
-    if deed.starts_with(&access.role) || access.role == "conflict" && access.what.is_some() {
-        deed
-    } else {
-        format!("{}: {deed}", super::words::name(&access.role))
-    }
+    let plain = matches!(access.role.as_str(), "read" | "write" | "conflict") && access.what.is_some();
+    if plain || deed.starts_with(&access.role) { deed } else { format!("{}: {deed}", super::words::name(&access.role)) }
 }

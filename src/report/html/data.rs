@@ -3,7 +3,7 @@
 
 use crate::finding::catalogue::page;
 use crate::finding::policy::Lines;
-use crate::finding::{AccessReport, Finding, Kind, Report};
+use crate::finding::{AccessReport, Finding, Kind, LockReport, Report};
 use crate::report::harmless::harmless;
 use crate::report::side::{Part, Side, closing, label, sides};
 use crate::report::source::SourceMap;
@@ -83,6 +83,8 @@ struct MomentEntry {
     what: String,
     /// `window`, `conflict`, or nothing for a step that is no access.
     part: Option<&'static str>,
+    /// Locks held at an access: name, and what tells one holding from the next of the same lock.
+    held: Vec<(String, String)>,
 }
 
 impl Document {
@@ -241,7 +243,13 @@ fn timeline(finding: &Finding) -> Vec<MomentEntry> {
         let access = moment.access.and_then(|index| finding.accesses.get(index));
         let part = access.map(|access| if access.role == "conflict" { "conflict" } else { "window" });
         let what = access.map_or_else(|| words::name(&moment.what), label);
-        MomentEntry { after: moment.time - begin, strand: words::name(&moment.strand), what, part }
+        let held = access.map(|access| access.locks.iter().map(holding).collect()).unwrap_or_default();
+        MomentEntry { after: moment.time - begin, strand: words::name(&moment.strand), what, part, held }
     };
     moments.iter().take(MOST_MOMENTS).map(entry).collect()
+}
+
+fn holding(lock: &LockReport) -> (String, String) {
+    let taken = lock.acquired.as_ref().map(|place| format!("{}:{}", harmless(&place.file), place.line));
+    (words::name(&lock.name), taken.unwrap_or_default())
 }

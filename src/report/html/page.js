@@ -156,11 +156,27 @@
         if (bar) bar.to = index;
       }
     });
+    const said = new Set(held.map((bar) => bar.name));
+    held.push(...heldAtAccesses(moments).filter((bar) => !said.has(bar.name)));
     for (const bar of held) {
-      const to = bar.to === null ? end : x(bar.to);
-      svg.append(draw("rect", { class: "held", x: x(bar.from), width: Math.max(4, to - x(bar.from)), y: y(bar.strand) + 15, height: 5, rx: 2 }));
-      svg.append(draw("text", { class: "held-name", x: x(bar.from), y: y(bar.strand) + 31 }, bar.name.length > 40 ? `${bar.name.slice(0, 39)}…` : bar.name));
+      const wide = bar.wide ? 14 : 0, from = x(bar.from) - wide, to = bar.to === null ? end : x(bar.to) + wide;
+      const below = y(bar.strand) + 15;
+      svg.append(draw("rect", { class: "held", x: from, width: Math.max(4, to - from), y: below + (bar.wide ? 4 : 0), height: 5, rx: 2 }));
+      svg.append(draw("text", { class: "held-name", x: from, y: below + (bar.wide ? 20 : 16) }, bar.name.length > 40 ? `${bar.name.slice(0, 39)}…` : bar.name));
     }
+  }
+
+  // Where acquiring was not part of the story: a lock that two accesses of one strand hold from the same taking is held between them.
+  function heldAtAccesses(moments) {
+    const bars = [];
+    moments.forEach((moment, index) => {
+      for (const [name, taken] of moment.held) {
+        const bar = bars.find((bar) => bar.name === name && bar.taken === taken && bar.strand === moment.strand);
+        if (bar) bar.to = index;
+        else bars.push({ name, taken, strand: moment.strand, from: index, to: index, wide: true });
+      }
+    });
+    return bars;
   }
 
   function duration(nanoseconds) {
