@@ -61,7 +61,12 @@ impl Iteration {
         else {
             return;
         };
-        if effect == Effect::MayResize && !self.walks.is_walked((record.process, access.object)) {
+        let object = (record.process, access.object);
+        if effect == Effect::MayResize && !self.walks.is_walked(object) {
+            return;
+        }
+        let here = world.strand_of(record).and_then(|strand| Some((strand, world.moment(strand)?)));
+        if here.is_none_or(|(strand, moment)| self.walks.is_known(object, strand, access.stack, moment)) {
             return;
         }
         let Some(point) = Point::of(world, record, access.stack) else { return };

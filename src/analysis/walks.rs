@@ -3,9 +3,10 @@
 
 use rustc_hash::FxHashMap;
 
-use super::clock::Stamp;
+use super::clock::{Moment, Stamp};
 use super::point::Point;
-use crate::event::{FrameId, ObjectId, ProcessId};
+use super::strand::StrandId;
+use crate::event::{FrameId, ObjectId, ProcessId, StackId};
 
 /// Object ids hold within one process only.
 pub type ObjectKey = (ProcessId, ObjectId);
@@ -78,6 +79,8 @@ struct Container {
 
 /// Loops and changes that are remembered of one container.
 const REMEMBERED: usize = 8;
+/// Containers whose changes are remembered.
+const CONTAINERS: usize = 100_000;
 /// Loops of one container that are open at once.
 const OPEN: usize = 32;
 
@@ -146,8 +149,20 @@ impl Walks {
         self.containers.get(&object).is_some_and(|container| !container.open.is_empty())
     }
 
+    /// The same change again, of what nobody walks, with nothing synchronised since: it tells nothing new.
+    pub fn is_known(&self, object: ObjectKey, strand: StrandId, stack: StackId, moment: Moment) -> bool {
+        let Some(container) = self.containers.get(&object) else { return false };
+        let same =
+            |change: &Change| change.point.strand == strand && change.point.stack == stack && change.point.at.moment == moment;
+        container.open.is_empty() && container.past.is_empty() && container.changes.iter().any(same)
+    }
+
     /// Something changes what may be walked. Returns loops of others that nothing keeps apart from it.
     pub fn change(&mut self, object: ObjectKey, change: &Change) -> Vec<Verdict> {
+        if self.containers.len() >= CONTAINERS && !self.containers.contains_key(&object) {
+            // Forgetting changes adds no findings.
+            self.containers.retain(|_, container| !container.open.is_empty());
+        }
         let container = self.containers.entry(object).or_default();
         container.first.get_or_insert_with(|| change.point.at.clone());
         for open in &container.open {
