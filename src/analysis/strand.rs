@@ -2,7 +2,7 @@
 //! after it has ended and been forgotten, with another generation. Which events change them is the world's business.
 
 use std::collections::VecDeque;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use super::clock::{Clock, Known, Moment, Stamp};
 use super::lock::Held;
@@ -42,7 +42,8 @@ pub struct Strand {
     /// What was certainly over when it was started. None: it was there before watching began.
     pub birth: Option<Arc<Known>>,
     pub held: Vec<Held>,
-    snapshot: Option<Arc<[Held]>>,
+    /// `held` as a value to keep, made when it is first asked for.
+    snapshot: OnceLock<Option<Arc<[Held]>>>,
     pub waiting: Option<Waiting>,
     /// How often it gave way to others of its event loop.
     pub turns: u64,
@@ -55,12 +56,12 @@ pub struct Strand {
 impl Strand {
     /// The locks it holds now, as a value to keep.
     pub fn snapshot(&self) -> Option<Arc<[Held]>> {
-        self.snapshot.clone()
+        self.snapshot.get_or_init(|| (!self.held.is_empty()).then(|| Arc::from(self.held.as_slice()))).clone()
     }
 
     /// To be called after each change of `held`.
     pub(super) fn held_changed(&mut self) {
-        self.snapshot = if self.held.is_empty() { None } else { Some(Arc::from(self.held.as_slice())) };
+        self.snapshot = OnceLock::new();
     }
 
     /// Did both live at one time, as far as was seen?
@@ -116,7 +117,7 @@ impl Strands {
             clock: new.clock,
             birth: new.birth,
             held: Vec::new(),
-            snapshot: None,
+            snapshot: OnceLock::new(),
             waiting: None,
             turns: 0,
             heirs: Vec::new(),

@@ -34,7 +34,12 @@ pub enum Latest {
 
 impl Case<'_> {
     pub fn judge(&self, window: &Closed, access: &Past, latest: Latest) -> Judgement {
-        if !self.conflicts(window, access) { Judgement::None } else { self.judge_conflict(window, access, latest) }
+        // The cheapest question, and nearly always the one that settles it, comes first.
+        let own = window.write.strand == access.strand;
+        if own || protected(window, access) || !self.conflicts(window, access) {
+            return Judgement::None;
+        }
+        self.judge_conflict(window, access, latest)
     }
 
     /// The other strand makes the same check that this window began with, and finds what the window's act has left. Had

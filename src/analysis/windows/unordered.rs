@@ -99,8 +99,8 @@ fn unordered(now: &Now<'_>, shadow: &Shadow, earlier: &Past, later: &Past) -> bo
         })
     };
     earlier.strand != later.strand
-        && !world.soft_before(earlier.moment, later.strand)
         && !common_lock(earlier, later)
+        && !world.soft_before(earlier.moment, later.strand)
         && !world.same_loop(earlier.strand, later.strand)
         && world.alive_together(earlier.strand, later.strand)
         && !handed_over()
