@@ -13,11 +13,13 @@ use crate::finding::{Evidence, Kind, Severity, Subject};
 #[derive(Debug, Default)]
 pub struct Awaits {
     /// Since when a task has been holding an asyncio lock at one await while others wait.
-    since: HashMap<(Who, ObjectId, StackId), u64>,
+    since: HashMap<(Who, ObjectId, StackId), (u64, u32)>,
 }
 
 /// Shorter holds are what locks are for.
-const LONG_HOLD: u64 = 50_000_000;
+const LONG_HOLD: u64 = 100_000_000;
+/// A task that comes back to the same place looks as if it had stayed: it must be seen there this often in a row.
+const SIGHTINGS: u32 = 8;
 
 impl Awaits {
     pub fn look(&mut self, seen: &Seen<'_>, findings: &mut Findings) {
@@ -36,9 +38,10 @@ impl Awaits {
                     continue;
                 }
                 let key = (Who::of(state), hold.lock, state.stack);
-                let began = self.since.get(&key).copied().unwrap_or(seen.time);
-                since.insert(key, began);
-                if state.still && seen.time.saturating_sub(began) >= LONG_HOLD {
+                let known = self.since.get(&key).copied().filter(|_| state.still);
+                let (began, sightings) = known.unwrap_or((seen.time, 0));
+                since.insert(key, (began, sightings + 1));
+                if sightings >= SIGHTINGS && seen.time.saturating_sub(began) >= LONG_HOLD {
                     held_long(seen, state, hold, waiting, seen.time - began, findings);
                 }
             }

@@ -104,7 +104,9 @@ fn exits(flow: &Flow, values: &[Value], at: usize) -> Vec<(u32, u32)> {
         let Definition::Output { instruction, index: 0 } = flow.definition(value) else { continue };
         let Some(maker) = flow.list().get(instruction as usize) else { continue };
         let entered = match maker.op {
-            Op::BeforeWith | Op::BeforeAsyncWith | Op::SetupWith => true,
+            Op::BeforeWith | Op::SetupWith => true,
+            // `__aexit__` is there before `__aenter__` has been awaited.
+            Op::BeforeAsyncWith => !is_entering(flow, instruction as usize, at),
             // `__exit__` and `__aexit__`; the block is entered when the call of `__enter__` has returned.
             Op::LoadSpecial if maker.arg == 1 || maker.arg == 3 => !is_entering(flow, instruction as usize, at),
             _ => false,
@@ -118,10 +120,15 @@ fn exits(flow: &Flow, values: &[Value], at: usize) -> Vec<(u32, u32)> {
 
 /// Does `at` lie between the loading of the exit and the end of the entering call (for `async with`, of its await)?
 fn is_entering(flow: &Flow, load: usize, at: usize) -> bool {
-    let rest = || flow.list().iter().enumerate().skip(load);
-    let awaits = flow.list().get(load).is_some_and(|load| load.arg == 3);
-    let last = if awaits { Op::EndSend } else { Op::Call };
-    let end = rest().find(|(_, instruction)| instruction.op == last).map_or(load, |(index, _)| index);
+    let awaits = flow.list().get(load).is_some_and(|load| load.op != Op::LoadSpecial || load.arg == 3);
+    let is_last = |op: Op| match op {
+        Op::EndSend | Op::YieldFrom => awaits,
+        Op::JumpBackwardNoInterrupt => awaits && flow.minor == 11,
+        Op::Call => !awaits,
+        _ => false,
+    };
+    let rest = flow.list().iter().enumerate().skip(load);
+    let end = rest.filter(|(_, instruction)| is_last(instruction.op)).map(|(index, _)| index).next().unwrap_or(load);
     (load..=end).contains(&at)
 }
 
