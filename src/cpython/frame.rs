@@ -189,6 +189,14 @@ impl<M: Memory> Python<M> {
         self.slots_at(frame, 0, count)
     }
 
+    /// The same with whatever tags the interpreter gives references.
+    ///
+    /// # Errors
+    /// When they cannot be read.
+    pub fn raw_slots(&self, frame: RemoteAddr, count: u32) -> Result<Vec<RemoteAddr>, Fault> {
+        self.pointers(self.slot_address(frame, 0), u64::from(count.min(LARGEST_FRAME)))
+    }
+
     /// `count` slots from the one with index `first` on.
     ///
     /// # Errors

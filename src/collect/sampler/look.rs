@@ -104,6 +104,8 @@ pub(super) struct Opening {
     pub subject: Subject,
     pub held: Option<RemoteAddr>,
     pub now: Option<RemoteAddr>,
+    /// The frame's locals: with them unchanged, it is about the same objects still.
+    pub locals: Vec<RemoteAddr>,
 }
 
 /// How often names and code are looked up anew.
@@ -331,6 +333,7 @@ impl Sampler {
         let plan = activation.code.plan()?;
         let planned = plan.windows.get(usize::from(window))?;
         let watch = plan.watches.iter().find(|watch| planned.reads.contains(&watch.offset))?;
+        let locals = python.raw_slots(activation.frame.at, activation.locals()).ok()?;
         let subject = subject::of(python, activation, watch)?;
         let held = subject.carried.and_then(|slot| python.slots_at(activation.frame.at, slot, 1).ok()?.first().copied());
         let now = subject.slot.and_then(|slot| python.memory.pointer(slot).ok());
@@ -342,6 +345,7 @@ impl Sampler {
             subject,
             held: held.filter(|at| !at.is_null()),
             now,
+            locals,
         })
     }
 

@@ -28,6 +28,8 @@ pub struct Subject {
     pub slot: Option<RemoteAddr>,
     /// The frame slot that holds the very value that was read.
     pub carried: Option<u32>,
+    /// A word on which `slot` depends (a dict's keys, a list's items): where it is, and what it was.
+    pub anchor: Option<(RemoteAddr, RemoteAddr)>,
 }
 
 /// How far back a value is followed.
@@ -78,6 +80,7 @@ impl<M: Memory> Resolver<'_, M> {
                     slot: self.python.dict_slot(globals, Key::Text(&name)).ok()?,
                     part: Some(name),
                     carried: None,
+                    anchor: None,
                 })
             }
             Operation::CellRead { slot } | Operation::CellWrite { slot, .. } | Operation::CellDelete { slot } => {
@@ -91,6 +94,7 @@ impl<M: Memory> Resolver<'_, M> {
                     part: None,
                     slot: Some(cell.plus(self.python.layout.object.header)),
                     carried: None,
+                    anchor: None,
                 })
             }
             Operation::AttributeRead { object, name }
@@ -137,6 +141,7 @@ impl<M: Memory> Resolver<'_, M> {
                 slot: self.python.dict_slot(globals, Key::Text(&name)).ok()?,
                 part: Some(name),
                 carried: None,
+                anchor: None,
             });
         }
         // Each thread has its own attributes of a `threading.local`.
@@ -148,12 +153,12 @@ impl<M: Memory> Resolver<'_, M> {
         // An attribute that only the class has is the class's until the instance gets its own.
         let label = if is_class { self.python.type_info(object).ok().map(|info| info.name.clone()) } else { None };
         let shape = if is_class { Shape::Class } else { Shape::Instance };
-        Some(Subject { object, shape, type_name: class.name.clone(), label, part: Some(name), slot, carried: None })
+        Some(Subject { object, shape, type_name: class.name.clone(), label, part: Some(name), slot, carried: None, anchor: None })
     }
 
     fn whole(&self, object: RemoteAddr) -> Option<Subject> {
         let (shape, type_name) = self.container(object)?;
-        Some(Subject { object, shape, type_name, label: None, part: None, slot: None, carried: None })
+        Some(Subject { object, shape, type_name, label: None, part: None, slot: None, carried: None, anchor: None })
     }
 
     fn item(&self, object: RemoteAddr, key: Option<RemoteAddr>) -> Option<Subject> {
@@ -170,6 +175,12 @@ impl<M: Memory> Resolver<'_, M> {
             Shown::Float(value) => value.to_string(),
             Shown::Object(name) => format!("<{name} {key:x}>"),
         });
+        let anchor = match subject.shape {
+            Shape::Dict => Some(object.plus(self.python.layout.dict.keys)),
+            Shape::List => Some(object.plus(self.python.layout.list.items)),
+            _ => None,
+        };
+        subject.anchor = anchor.and_then(|at| Some((at, self.python.memory.pointer(at).ok()?)));
         if subject.shape == Shape::Dict {
             let key = match (self.python.text(key), self.python.int(key)) {
                 (Ok(text), _) => self.python.dict_slot(object, Key::Text(&text)),

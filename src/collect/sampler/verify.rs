@@ -112,6 +112,10 @@ fn expect<M: Memory>(python: &Python<M>, index: usize, strand: &Strand, plan: &m
             for (at, expected) in &strand.view.head {
                 plan.push((word(*at), Check::Word(index, expected.0)));
             }
+            // Another thread can have got the place of one that ended.
+            if let (Some(offset), Some(native)) = (python.layout.thread.native_thread_id, strand.view.state.native) {
+                plan.push((word(strand.view.state.at.plus(offset)), Check::Word(index, u64::from(native))));
+            }
         }
     }
     // All frames inwards of the outermost window: if they are unchanged, none of them has been left.
@@ -127,6 +131,15 @@ fn expect<M: Memory>(python: &Python<M>, index: usize, strand: &Strand, plan: &m
             (opening.subject.carried, opening.held, strand.view.frames.get(opening.frame))
         {
             plan.push((word(python.slot_address(activation.frame.at, slot)), Check::Word(index, held.0)));
+        }
+        if let Some(activation) = strand.view.frames.get(opening.frame) {
+            let locals = (0..).zip(&opening.locals);
+            plan.extend(
+                locals.map(|(slot, at)| (word(python.slot_address(activation.frame.at, slot)), Check::Word(index, at.0))),
+            );
+        }
+        if let Some((at, was)) = opening.subject.anchor {
+            plan.push((word(at), Check::Word(index, was.0)));
         }
         if let Some(slot) = opening.subject.slot {
             plan.push((word(slot), Check::Now(index, number)));
