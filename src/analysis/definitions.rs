@@ -210,6 +210,13 @@ impl Definitions {
         self.walk(stack).take(SHOWN_FRAMES).filter_map(|(_, entry)| self.frame(entry.site)).collect()
     }
 
+    /// The stack from the innermost frame on that is not in the standard library; all of it if there is none.
+    pub fn frames_of_user(&self, stack: StackId) -> Vec<Frame> {
+        let standard = |site| self.site(site).is_some_and(|site| site.origin == Origin::Standard);
+        let users = self.walk(stack).find(|(_, entry)| !standard(entry.site)).map(|(id, _)| id);
+        self.frames(users.unwrap_or(stack))
+    }
+
     pub fn frame(&self, site: SiteId) -> Option<Frame> {
         let site = self.site(site)?;
         let (line, columns) = self.position(site.code, site.offset);

@@ -224,7 +224,7 @@ impl World {
             name,
             tid: strand.thread.0,
             pid: self.process(strand.process).filter(|_| several).map(|process| process.info.pid),
-            started: self.frames(strand.process, strand.started),
+            started: self.definitions(strand.process).map(|it| it.frames_of_user(strand.started)).unwrap_or_default(),
         }
     }
 
