@@ -166,6 +166,9 @@ fn the_program_survives_the_end_of_racetrace() {
                 out.write(str(counter['n']))
         ";
         let session = Session::new().file("app.py", program);
+        // What a killed racetrace cannot tidy up goes with the test's directory.
+        let place = session.path().to_owned();
+        let session = session.env("XDG_RUNTIME_DIR", place);
         let mut command = session.command([python.path.to_str().unwrap(), "app.py"]);
         let mut child = command.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
         let mut input = child.stdin.take().unwrap();
