@@ -1,6 +1,6 @@
-//! Where the fields of CPython's structures are. The tables are data (`layout/*.json`, printed by `layout/offsets.c`
-//! from the headers of each version; 3.14 and later, whose headers describe themselves, from `_Py_DebugOffsets` and the
-//! published headers). No logic by version: what differs is a field here.
+//! Where the fields of CPython's structures are. The tables are data (`layout/*.json`): `offsetof` over the internal
+//! headers of each version up to 3.13, and the published structures for 3.14 and 3.15, whose interpreters describe the
+//! part that builds may vary themselves ([`super::debug_offsets`]). No logic by version: what differs is a field here.
 
 use racetrace_probes::version::Version;
 use serde::Deserialize;
