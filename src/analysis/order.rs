@@ -14,6 +14,8 @@ use crate::event::{
 
 /// Chains of ended strands that wait for a later strand to go on on them.
 const IDLE_CHAINS: usize = 1 << 16;
+/// Idle chains that are looked at for a strand that begins.
+const IDLE_LOOKS: usize = 8;
 /// Ended strands that a strand remembers to have waited for.
 const HEIRS: usize = 1024;
 
@@ -182,8 +184,10 @@ impl World {
         if let Some(process) = self.process_mut(process) {
             if process.idle_chains.len() >= IDLE_CHAINS {
                 process.idle_chains.clear();
+                process.idle_line.clear();
             }
             process.idle_chains.insert(moment);
+            process.idle_line.push_back(moment);
             if let Some(token) = forgotten.and_then(|forgotten| forgotten.token) {
                 process.tokens.remove(&token);
             }
@@ -209,8 +213,27 @@ impl World {
         if let Some(parent) = parent.and_then(|parent| self.strands.get_mut(parent)) {
             parent.heirs = heirs;
         }
+        let moment = moment.or_else(|| self.idle_chain(process, &knowledge));
         let moment = moment.unwrap_or_else(|| self.strands.new_chain());
         (Clock::new(moment, knowledge), birth)
+    }
+
+    /// The end of a strand that is known to be over, though its parent was not the one that waited for it (a gathering
+    /// future, a callback): its chain goes on. Looks at a few only.
+    fn idle_chain(&mut self, process: ProcessId, knowledge: &Knowledge) -> Option<Moment> {
+        let process = self.process_mut(process)?;
+        for _ in 0..IDLE_LOOKS {
+            let last = process.idle_line.pop_front()?;
+            if !process.idle_chains.contains(&last) {
+                continue;
+            }
+            if knowledge.hard().includes(last) {
+                process.idle_chains.remove(&last);
+                return Some(Moment { chain: last.chain, tick: last.tick.saturating_add(1) });
+            }
+            process.idle_line.push_back(last);
+        }
+        None
     }
 
     // ---- tasks

@@ -23,6 +23,8 @@ pub struct Process {
     pub(super) locks: FxHashMap<ObjectId, LockId>,
     /// Last moments of ended strands' chains that no other strand has taken over.
     pub(super) idle_chains: FxHashSet<Moment>,
+    /// The same, the longest idle first; some may have been taken since.
+    pub(super) idle_line: std::collections::VecDeque<Moment>,
     pub ended: bool,
 }
 
