@@ -1,5 +1,5 @@
-//! Containers that a function makes and keeps to itself: nothing they hold can be raced on, so nothing of them is
-//! watched. When in doubt, a container counts as shared.
+//! Containers that a function makes and keeps to itself until it returns: nothing they hold can be raced on, so nothing
+//! of them is watched. When in doubt, a container counts as shared.
 
 use crate::access::{called_name, makes_own};
 use crate::call::Call;
@@ -104,7 +104,9 @@ fn quiet_uses(code: &Code, flow: &Flow, idents: &Idents, index: usize, op: Op, a
         | Op::SetUpdate
         | Op::DictUpdate
         | Op::DictMerge
-        | Op::LoadMethod => Quiet::All,
+        | Op::LoadMethod
+        // Nothing of this activation follows: what it did to the container was done before anybody else could have it.
+        | Op::ReturnValue => Quiet::All,
         Op::BinaryOp if arg <= SUBSCRIPT => Quiet::All,
         Op::ListAppend | Op::SetAdd | Op::MapAdd => Quiet::Only(0),
         Op::LoadAttr if flow.output(index + 1, 0) - flow.output(index, 0) == 2 => Quiet::All,
