@@ -17,7 +17,6 @@ const PY_RESUME: c_int = 1 << 1;
 const PY_RETURN: c_int = 1 << 2;
 const PY_YIELD: c_int = 1 << 3;
 const INSTRUCTION: c_int = 1 << 6;
-const PY_UNWIND_3_12: c_int = 1 << 14;
 
 /// Tool ids that no convention gives to anybody, then the others.
 const TOOLS: [c_int; 4] = [4, 3, 5, 1];
@@ -59,7 +58,6 @@ pub fn start() -> Result<(), &'static str> {
             return Err("set_events failed");
         }
     }
-    let _ = PY_UNWIND_3_12;
     Ok(())
 }
 
@@ -105,7 +103,7 @@ pub fn builtin(name: &'static CStr, function: FastFunction) -> Obj {
 }
 
 /// There is a second strand: from here on accesses count.
-pub fn activate(fixed: &Fixed) {
+pub fn activate() {
     if ACTIVE.swap(true, Ordering::AcqRel) {
         return;
     }
@@ -113,7 +111,6 @@ pub fn activate(fixed: &Fixed) {
     for entry in known {
         instrument(entry);
     }
-    let _ = fixed;
 }
 
 pub fn is_active() -> bool {

@@ -258,12 +258,11 @@ fn has_plain_attributes(layout: &Layout, class: Obj) -> bool {
         let get: usize = layout.slot(class, type_slot::GETATTRO);
         let name = interned(c"__getattribute__");
         get == ffi::PyObject_GenericGetAttr as *const () as usize
-            || ffi::_PyType_Lookup(class, name) == ffi::_PyType_Lookup(base_object_type(layout), name)
+            || ffi::_PyType_Lookup(class, name) == ffi::_PyType_Lookup(base_object_type(), name)
     }
 }
 
-fn base_object_type(layout: &Layout) -> Obj {
-    let _ = layout;
+fn base_object_type() -> Obj {
     // SAFETY: PyBaseObject_Type is exported by every version.
     unsafe extern "C-unwind" {
         static mut PyBaseObject_Type: u8;

@@ -16,7 +16,7 @@ pub fn start(fixed: &Fixed) -> Result<(), &'static str> {
 /// There is a second strand now.
 pub fn activate(fixed: &Fixed) {
     locks::tell(fixed);
-    if has_monitoring(fixed) { monitor::activate(fixed) } else { trace::activate(fixed) }
+    if has_monitoring(fixed) { monitor::activate() } else { trace::activate(fixed) }
 }
 
 /// Runs in a thread that begins.

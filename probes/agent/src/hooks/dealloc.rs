@@ -7,7 +7,7 @@ use std::ffi::c_void;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use crate::ffi::{self, Obj};
-use crate::layout::{Layout, type_flag, type_slot};
+use crate::layout::{Layout, type_slot};
 use crate::objects::ended;
 use crate::state;
 use crate::{object, table::Table};
@@ -143,7 +143,6 @@ fn default_free(layout: &Layout, class: Obj) -> usize {
     const HAVE_GC: u64 = 1 << 14;
     // SAFETY: reads the flags of a type object.
     let flags: u64 = unsafe { layout.slot(class, type_slot::FLAGS) };
-    let _ = type_flag::HEAPTYPE;
     if flags & HAVE_GC != 0 { PyObject_GC_Del as *const () as usize } else { PyObject_Free as *const () as usize }
 }
 
