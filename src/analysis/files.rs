@@ -319,10 +319,10 @@ impl Files {
     }
 }
 
-/// What is not certain from order alone: records of strands that never lived at once, or whose order is forgiven.
+/// What is not certain from order alone: records of strands that could never meet, or whose order is forgiven.
 fn can_meet(world: &World, earlier: &Point, later: &Point, observed: bool) -> bool {
     let (earlier, later) = if earlier.time <= later.time { (earlier, later) } else { (later, earlier) };
-    observed || (world.alive_together(earlier.strand, later.strand) && !world.soft_before(earlier.at.moment, later.strand))
+    observed || (world.could_meet(earlier.strand, later.strand) && !world.soft_before(earlier.at.moment, later.strand))
 }
 
 fn again(world: &World, kind: Kind, handle: &Handle, one: &Point, other: &Point) -> super::findings::Again {

@@ -80,7 +80,8 @@ impl Iteration {
         let Some(strand) = world.strand_of(record) else { return };
         let birth = world.strand(strand).and_then(|strand| strand.birth.clone());
         let existed = |first: &super::clock::Stamp| birth.as_ref().is_none_or(|birth| birth.includes(first.moment));
-        for verdict in self.walks.earlier_changes(record.process, iterator, existed) {
+        let is_shared = |change: &Change| naming::is_reached_by_a_global(world, record.process, change.point.stack);
+        for verdict in self.walks.earlier_changes(record.process, iterator, existed, is_shared) {
             tell_possible(world, &verdict, findings);
         }
     }
@@ -133,7 +134,7 @@ fn tell_possible(world: &World, verdict: &Verdict, findings: &mut Findings) {
     let (walker, changer) = (&verdict.walk.begun, &verdict.change.point);
     let (earlier, later) = if changer.time < walker.time { (changer, walker) } else { (&verdict.walk.asked, changer) };
     let ordered = world.soft_before(earlier.at.moment, later.strand);
-    if !ordered && world.alive_together(walker.strand, changer.strand) {
+    if !ordered && world.could_meet(walker.strand, changer.strand) {
         tell(world, verdict, findings);
     }
 }

@@ -36,6 +36,19 @@ pub fn begins_with_self(code: &Code, path: &str) -> bool {
         || (code.name.starts_with("__") && code.argcount > 0 && code.locals.first().is_some_and(|first| first == root))
 }
 
+/// Does the code find there what it accesses by way of a global variable, as everybody can?
+pub fn is_reached_by_a_global(world: &World, process: ProcessId, stack: StackId) -> bool {
+    let path = || {
+        let definitions = world.definitions(process)?;
+        let site = definitions.site_of(stack)?;
+        Some((&definitions.code(site.code)?.info.code, root(site.path.as_deref()?)))
+    };
+    path().is_some_and(|(code, root)| {
+        let is_name = !root.is_empty() && root.chars().all(|letter| letter.is_alphanumeric() || letter == '_');
+        is_name && code.name != "<module>" && !is_local(code, root)
+    })
+}
+
 fn is_local(code: &Code, name: &str) -> bool {
     code.locals.iter().any(|local| local == name)
 }

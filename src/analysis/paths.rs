@@ -219,7 +219,7 @@ fn can_land(world: &World, window: &Window, change: &Change) -> bool {
         && !earlier.is_before(later)
         && !world.soft_before(earlier.at.moment, later.strand)
         && !check.is_guarded(used, other)
-        && world.alive_together(check.strand, other.strand)
+        && world.could_meet(check.strand, other.strand)
 }
 
 fn tell(world: &World, path: &str, window: &Window, change: &Change, evidence: Evidence, findings: &mut Findings) {

@@ -184,15 +184,21 @@ impl Walks {
         split
     }
 
-    /// Changes before this loop that nothing keeps out of it. `existed` tells whether the walking strand could know the
-    /// container from its beginning; one that was handed over later was changed before on purpose.
-    pub fn earlier_changes(&self, process: ProcessId, iterator: u64, existed: impl Fn(&Stamp) -> bool) -> Vec<Verdict> {
+    /// Changes before this loop that nothing keeps out of it. One that was handed over was changed before on purpose: it
+    /// counts only if the walking strand could know the container from its beginning (`existed`), or if others could
+    /// when it was changed (`is_shared`).
+    pub fn earlier_changes(
+        &self,
+        process: ProcessId,
+        iterator: u64,
+        existed: impl Fn(&Stamp) -> bool,
+        is_shared: impl Fn(&Change) -> bool,
+    ) -> Vec<Verdict> {
         let Some(walk) = self.walks.get(&(process, iterator)) else { return Vec::new() };
         let Some(container) = self.containers.get(&walk.object) else { return Vec::new() };
-        if !container.first.as_ref().is_some_and(existed) {
-            return Vec::new();
-        }
-        let lands = |change: &&Change| change.point.time < walk.begun.time && can_land_in(walk, change);
+        let existed = container.first.as_ref().is_some_and(existed);
+        let lands =
+            |change: &&Change| change.point.time < walk.begun.time && (existed || is_shared(change)) && can_land_in(walk, change);
         let verdict = |change: &Change| Verdict { walk: walk.clone(), change: change.clone(), observed: false };
         container.changes.iter().filter(lands).map(verdict).collect()
     }

@@ -160,6 +160,15 @@ impl World {
         }
     }
 
+    /// Could both have lived at one time? Where both starts were seen, not having done so was luck; else something unseen may
+    /// order them.
+    pub fn could_meet(&self, a: StrandId, b: StrandId) -> bool {
+        match (self.strands.get(a), self.strands.get(b)) {
+            (Some(one), Some(other)) => (one.birth.is_some() && other.birth.is_some()) || one.alive_with(other),
+            _ => false,
+        }
+    }
+
     // ---- order
 
     pub fn moment(&self, strand: StrandId) -> Option<Moment> {

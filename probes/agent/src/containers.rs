@@ -293,17 +293,16 @@ impl Iterations {
     }
 
     fn next(&mut self, iterator: Obj, epoch: u32) -> Step {
-        let mark = mix2(self.changes, u64::from(epoch));
+        let mark = mix2(self.changes, u64::from(epoch)) | 1;
         match self.seen.get(iterator as u64) {
             Some(before) if before == mark => Step::Uneventful,
-            before => {
-                let room = self.seen.set(iterator as u64, mark);
-                match before {
-                    Some(_) => Step::GoesOn,
-                    None if room => Step::Begins,
-                    None => Step::Uneventful,
-                }
+            Some(_) => {
+                self.seen.set(iterator as u64, mark);
+                Step::GoesOn
             }
+            // Even: the second step always counts, for the loop has run its body then.
+            None if self.seen.set(iterator as u64, mark & !1) => Step::Begins,
+            None => Step::Uneventful,
         }
     }
 }

@@ -97,7 +97,9 @@ impl Objects {
         let mut slot = ring::slot(Kind::Object, thread::tid());
         slot.a = id;
         slot.small = shape;
-        slot.word = names.type_name(layout, layout.type_of(object));
+        // A class is named itself, everything else by its class.
+        let class = if shape == shape::CLASS { object } else { layout.type_of(object) };
+        slot.word = names.type_name(layout, class);
         slot.b = label.map_or(0, |label| u64::from(names.text(label)));
         ring::push(slot);
         id

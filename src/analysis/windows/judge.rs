@@ -60,7 +60,7 @@ impl Case<'_> {
         let ordered = if inside { deterministic(self.world, window, access) } else { self.ordered(window, access, latest) };
         let apart = ordered
             || protected(window, access)
-            || never_alive_together(self.world, window, access)
+            || !self.world.could_meet(window.write.strand, access.strand)
             || self.handed_over(window, access, inside)
             || self.one_loop_without_turn(window, access);
         if apart {
@@ -205,18 +205,6 @@ fn deterministic(world: &World, window: &Closed, access: &Past) -> bool {
     let told = window.read.moment.chain == access.moment.chain
         || access.known.as_ref().is_some_and(|known| known.includes(window.read.moment));
     told && world.hard_before(access.moment, window.write.strand)
-}
-
-/// One had ended before the other began, and how one of them came about was not seen: something unseen may order them.
-/// Where both starts were seen, not having been alive at once was luck.
-fn never_alive_together(world: &World, window: &Closed, access: &Past) -> bool {
-    let (mine, other) = (window.write.strand, access.strand);
-    let seen = |strand| world.strand(strand).map(|strand| strand.birth.is_some());
-    match (seen(mine), seen(other)) {
-        (Some(true), Some(true)) => false,
-        (Some(_), Some(_)) => !world.alive_together(mine, other),
-        _ => true,
-    }
 }
 
 pub fn same_value(a: Value, b: Value) -> bool {
