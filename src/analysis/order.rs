@@ -98,9 +98,10 @@ impl World {
             Event::ObjectEnd { id } => {
                 if let Some(process) = self.process_mut(record.process) {
                     process.objects.remove(id);
+                    process.channels.end(ChannelId(id.0));
                     let lock = process.locks.remove(id);
                     if let Some(lock) = lock {
-                        self.locks.object_gone(lock);
+                        self.lock_is_gone(lock);
                     }
                 }
             }
@@ -286,7 +287,8 @@ impl World {
         let Some(state) = self.process_mut(process).and_then(|process| process.tasks.remove(&task)) else { return };
         let last = self.strands.get(state.strand).map(|strand| strand.clock.moment());
         self.end_strand(state.strand);
-        let farewell = self.strands.get(state.strand).and_then(|strand| strand.farewell.clone());
+        // A task is joined through its future.
+        let farewell = self.strands.get_mut(state.strand).and_then(|strand| strand.farewell.take());
         if let (Some(process), Some(stamp)) = (self.process_mut(process), farewell) {
             process.channels.signal(state.future, &stamp, last);
             for thread in process.threads.values_mut().filter(|thread| thread.current == state.strand) {
@@ -392,6 +394,18 @@ impl World {
                 holder.held_changed();
             }
         }
+    }
+
+    /// Nobody holds what does not exist, whether or not its release was seen.
+    fn lock_is_gone(&mut self, lock: LockId) {
+        let holders = self.locks.get_mut(lock).map(|gone| std::mem::take(&mut gone.holders));
+        for holder in holders.unwrap_or_default() {
+            if let Some(holder) = self.strands.get_mut(holder) {
+                holder.held.retain(|entry| entry.lock != lock);
+                holder.held_changed();
+            }
+        }
+        self.locks.object_gone(lock);
     }
 
     fn is_outside_stdlib(&self, process: ProcessId, stack: StackId) -> bool {

@@ -98,6 +98,11 @@ impl Channels {
         channel.ends = ends;
     }
 
+    /// The object behind the channel is gone: nobody can observe it any more.
+    pub fn end(&mut self, id: ChannelId) {
+        self.by_id.remove(&id);
+    }
+
     pub fn observe(&self, id: ChannelId) -> Option<(&Knowledge, Option<Moment>)> {
         match self.by_id.get(&id) {
             Some(channel) => Some((&channel.knowledge, channel.ends)),

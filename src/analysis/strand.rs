@@ -4,7 +4,7 @@
 use std::collections::VecDeque;
 use std::sync::{Arc, OnceLock};
 
-use super::clock::{Clock, Known, Moment, Stamp};
+use super::clock::{Clock, Knowledge, Known, Moment, Stamp};
 use super::lock::Held;
 use crate::event::{Patience, ProcessId, StackId, TaskId, TextId, ThreadToken, Tid};
 
@@ -83,6 +83,8 @@ pub struct Strands {
     free: Vec<u32>,
     ended: VecDeque<StrandId>,
     chains: u32,
+    /// What ended strands knew at their birth, as far as it is remembered.
+    nothing: Arc<Known>,
 }
 
 /// Ended strands that are remembered.
@@ -134,10 +136,14 @@ impl Strands {
 
     /// Marks it as ended; returns a strand that is forgotten for it.
     pub fn end(&mut self, id: StrandId, now: u64) -> Option<Box<Strand>> {
-        let strand = self.get_mut(id)?;
+        let slot = self.slots.get_mut(id.index as usize).filter(|slot| slot.generation == id.generation)?;
+        let strand = slot.strand.as_deref_mut()?;
         strand.ended = Some(now);
         strand.waiting = None;
         strand.heirs = Vec::new();
+        // It is kept for its name and place; whoever joins it later follows its farewell. Clocks are what takes memory.
+        strand.clock = Clock::new(strand.clock.moment(), Knowledge::default());
+        strand.birth = strand.birth.take().map(|_| Arc::clone(&self.nothing));
         self.ended.push_back(id);
         if self.ended.len() > REMEMBERED { self.ended.pop_front().and_then(|oldest| self.forget(oldest)) } else { None }
     }

@@ -2,24 +2,30 @@
 //! stack, decides whether they are a subject, and writes what is not redundant. It runs on the hot path: it allocates
 //! no Python object, runs no Python code and changes nothing.
 
-use racetrace_probes::plan::{Operation, Place, Watch};
-use racetrace_probes::wire::{Kind, action, shape};
+use racetrace_probes::plan::{self, Operation, Watch};
+use racetrace_probes::wire::{Kind, Slot, action, shape};
 
 use crate::codes::Entry;
 use crate::ffi::{self, Obj, field};
 use crate::layout::{Layout, type_slot};
-use crate::names::{KeyKind, utf8};
+use crate::met::{self, Memory, Met};
+use crate::names::{KeyKind, key_id, utf8};
 use crate::objects::{TypeInfo, type_info};
-use crate::recent::Verdict;
-use crate::state::{self, Fixed};
-use crate::{containers, object, ring, stacks, tasks, thread};
+use crate::recent::{Candidate, Place, Verdict};
+use crate::state::{self, Fixed, State};
+use crate::thread::Thread;
+use crate::{containers, object, ring, stacks, tasks};
 
 /// A frame at an instruction, with what is needed to find operands.
+#[derive(Clone, Copy)]
 pub struct Site<'a> {
     pub fixed: &'a Fixed,
+    pub thread: &'static Thread,
     pub entry: &'static Entry,
     pub frame: Obj,
     pub offset: u32,
+    /// Which of the plan's watches it is.
+    pub watch: usize,
 }
 
 /// A subject that is touched.
@@ -45,16 +51,23 @@ impl Site<'_> {
 
     /// The object at an operand's place; null when the place is not filled.
     #[inline(always)]
-    pub fn at(&self, place: Place, depth: u32) -> Obj {
+    pub fn at(&self, place: plan::Place, depth: u32) -> Obj {
         match place {
-            Place::Stack(down) => match (self.entry.nlocalsplus + depth as usize).checked_sub(down as usize) {
+            plan::Place::Stack(down) => match (self.entry.nlocalsplus + depth as usize).checked_sub(down as usize) {
                 Some(index) if down >= 1 => self.layout().local(self.frame, index),
                 _ => std::ptr::null_mut(),
             },
-            Place::Local(slot) => self.layout().local(self.frame, slot as usize),
-            Place::Const(index) => self.tuple_item(self.entry.consts, index),
-            Place::Name(index) => self.tuple_item(self.entry.names, index),
+            plan::Place::Local(slot) => self.layout().local(self.frame, slot as usize),
+            plan::Place::Const(index) => self.tuple_item(self.entry.consts, index),
+            plan::Place::Name(index) => self.tuple_item(self.entry.names, index),
         }
+    }
+
+    /// The same where the place owns it: not borrowed from another place that keeps it alive.
+    pub fn owned_at(&self, place: plan::Place, depth: u32) -> Option<Obj> {
+        let plan::Place::Stack(down @ 1..) = place else { return None };
+        let index = (self.entry.nlocalsplus + depth as usize).checked_sub(down as usize)?;
+        self.layout().owned_local(self.frame, index)
     }
 
     #[inline(always)]
@@ -64,37 +77,72 @@ impl Site<'_> {
         unsafe { field(tuple, items + 8 * index as usize) }
     }
 
+    pub fn watched(&self) -> Option<&'static Watch> {
+        self.entry.plan.watches.get(self.watch)
+    }
+
+    #[inline(always)]
+    pub fn memory(&self) -> Option<&'static Memory> {
+        self.entry.memories.get(self.watch)
+    }
+
+    /// Asks what the watch met last, or tells it; with the era of subjects' identities.
+    #[inline(always)]
+    pub fn met<R>(&self, work: impl FnOnce(&mut Met, u64) -> Option<R>) -> Option<R> {
+        let memory = self.memory()?;
+        // SAFETY: inside the gate, and not kept.
+        state::with(|state, _| work(unsafe { memory.get() }, state.objects.era)).flatten()
+    }
+
     fn name(&self, index: u32) -> Key {
         Key::Name(self.tuple_item(self.entry.names, index))
     }
 }
 
-/// An instruction with watches is about to run. False: this place need not be watched any more.
+/// Whether an instruction is to be watched further.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub enum Next {
+    Watch,
+    /// Not this one.
+    Rest,
+    /// This one, and those that rest too.
+    WatchAll,
+}
+
+/// An instruction with watches is about to run.
 #[inline]
-pub fn at_instruction(site: &Site) -> bool {
-    let watches = site.entry.watches(site.offset);
-    if let [Watch { operation: Operation::IterNext { iterator }, depth, .. }] = watches
-        && containers::counts_numbers(site, site.at(*iterator, *depth))
-    {
-        return site.entry.plan.enter == Some(site.offset);
+pub fn at_instruction(mut site: Site) -> Next {
+    let entry = site.entry;
+    let enters = entry.plan.enter == Some(site.offset);
+    let mut next = Next::Watch;
+    for number in entry.watches(site.offset) {
+        let Some(watch) = entry.plan.watches.get(number) else { break };
+        site.watch = number;
+        match watch.operation {
+            Operation::IterNext { iterator } => {
+                let iterator = site.at(iterator, watch.depth);
+                if containers::may_rest(&site, iterator) && !enters {
+                    return Next::Rest;
+                }
+                containers::next(&site, iterator);
+            }
+            Operation::IterBegin { iterable } => next = containers::begins(&site, iterable, watch.depth),
+            _ => touch_watch(&site, watch),
+        }
     }
-    for watch in watches {
-        touch_watch(site, watch);
-    }
-    if site.entry.plan.enter == Some(site.offset) {
-        let mut slot = ring::slot(Kind::Enter, thread::tid());
+    if enters {
+        let mut slot = ring::slot(Kind::Enter, site.thread.tid());
         slot.d = site.frame as u64;
-        slot.word = site.entry.id;
-        state::with(|state, _| state.recent.flush_thread());
-        ring::push(slot);
+        slot.word = entry.id;
+        state::with(|state, layout| state.say(layout, site.thread, slot));
     }
-    true
+    next
 }
 
 #[inline]
 fn touch_watch(site: &Site, watch: &Watch) {
     let depth = watch.depth;
-    let at = |place: Place| site.at(place, depth);
+    let at = |place: plan::Place| site.at(place, depth);
     match &watch.operation {
         Operation::GlobalRead { name } => global(site, *name, action::READ, std::ptr::null_mut()),
         Operation::GlobalWrite { name, value } => global(site, *name, action::WRITE, at(*value)),
@@ -131,14 +179,18 @@ fn touch_watch(site: &Site, watch: &Watch) {
         Operation::FunctionCall { function, callable, first, arguments } => {
             containers::function(site, function, at(*callable), *first, *arguments, depth);
         }
-        Operation::IterBegin { iterable } => containers::iteration(site, at(*iterable)),
-        Operation::IterNext { iterator } => containers::next(site, at(*iterator)),
+        // Loops are not only accesses: see `at_instruction`.
+        Operation::IterBegin { .. } | Operation::IterNext { .. } => {}
     }
 }
 
 fn global(site: &Site, name: u32, action: u8, value: Obj) {
     let globals = site.layout().globals(site.frame);
-    if action == action::READ && !has_item(globals, site.tuple_item(site.entry.names, name)) {
+    // What was once a global is one, even while it is missing.
+    if action == action::READ
+        && site.met(|met, era| met.id(globals, era)).is_none()
+        && !has_item(globals, site.tuple_item(site.entry.names, name))
+    {
         return; // a builtin
     }
     record(site, Touch { object: globals, shape: shape::MODULE, key: site.name(name), action, value });
@@ -157,25 +209,51 @@ fn cell(site: &Site, slot: u32, action: u8, value: Obj) {
     }
 }
 
+/// Stands for classes whose attributes are not plain data, among the shapes of subjects.
+const COMPUTED: u8 = u8::MAX;
+
 /// An attribute, where it is plain data: of a module, an instance or a class, not computed by anyone's code.
 pub fn attribute(site: &Site, object: Obj, key: Key, action: u8, value: Obj) {
     let Key::Name(name) = key else { return };
     if object.is_null() || name.is_null() {
         return;
     }
+    let class = site.layout().type_of(object);
+    match shape_of_attribute(site, class, name) {
+        COMPUTED => {}
+        shape::MODULE => {
+            // SAFETY: `object` is a module.
+            let globals = unsafe { ffi::PyModule_GetDict(object) };
+            record(site, Touch { object: globals, shape: shape::MODULE, key, action, value });
+        }
+        shape => record(site, Touch { object, shape, key, action, value }),
+    }
+}
+
+/// What kind of subject an attribute of that name makes of the class's instances. A watch with another name each time
+/// (`getattr`) does not remember it.
+#[inline]
+fn shape_of_attribute(site: &Site, class: Obj, name: Obj) -> u8 {
     let layout = site.layout();
-    let class = layout.type_of(object);
+    let one_name = site.watched().is_some_and(|watch| !matches!(watch.operation, Operation::FunctionCall { .. }));
+    if one_name && let Some(shape) = site.met(|met, _| met.verdict(layout, class)) {
+        return shape;
+    }
+    let version = met::version(layout, class);
     let info = type_info(layout, class);
-    if info.shape == shape::MODULE {
-        // SAFETY: `object` is a module.
-        let globals = unsafe { ffi::PyModule_GetDict(object) };
-        return record(site, Touch { object: globals, shape: shape::MODULE, key, action, value });
+    let shape = match info.shape {
+        shape::MODULE => shape::MODULE,
+        _ if !info.plain_attributes || info.per_strand || !is_data(layout, class, name) => COMPUTED,
+        shape::CLASS => shape::CLASS,
+        _ => shape::INSTANCE,
+    };
+    if one_name {
+        site.met(|met, _| {
+            met.judge(class, version, shape);
+            Some(())
+        });
     }
-    if !info.plain_attributes || info.per_strand || !is_data(layout, class, name) {
-        return;
-    }
-    let shape = if info.shape == shape::CLASS { shape::CLASS } else { shape::INSTANCE };
-    record(site, Touch { object, shape, key, action, value });
+    shape
 }
 
 /// No descriptor that computes the attribute stands in the type; slots are data.
@@ -194,50 +272,71 @@ fn is_data(layout: &Layout, class: Obj, name: Obj) -> bool {
 /// Writes an access unless it is redundant.
 #[inline]
 pub fn record(site: &Site, touch: Touch) {
-    let layout = site.layout();
     if touch.object.is_null() {
         return;
     }
-    let strand = tasks::strand(site.fixed, site.frame);
-    let place_of_code = u64::from(site.entry.id) << 32 | u64::from(site.offset);
-    let judged = state::with(|state, _| {
-        let label = if touch.shape == shape::MODULE && state.objects.known(touch.object).is_none() {
-            module_label(touch.object)
-        } else {
-            None
-        };
-        let object = state.objects.id(layout, &mut state.names, touch.object, touch.shape, label);
-        if object == 0 {
-            return None;
-        }
-        let mut slot = ring::slot(Kind::Access, thread::tid());
-        slot.a = object;
-        slot.b = match touch.key {
-            Key::Whole => 0,
-            Key::Name(name) => state.names.key(layout, name, KeyKind::Name),
-            Key::Item(key) if touch.shape == shape::MODULE => state.names.key(layout, key, KeyKind::Name),
-            Key::Item(key) => state.names.key(layout, key, KeyKind::Item),
-        };
-        slot.small = touch.action;
-        if touch.action != action::READ {
-            (slot.short, slot.word, slot.c) = state.names.value(layout, touch.value);
-        }
-        slot.d = site.frame as u64;
-        if touch.action != action::READ && touch.shape >= shape::DICT {
-            state.iterations.changed();
-        }
-        match state.recent.judge(&slot, strand, place_of_code) {
-            Verdict::Record(place) => Some((slot, place)),
-            Verdict::Drop => None,
-        }
-    });
-    if let Some(Some((mut slot, place))) = judged {
+    let strand = tasks::strand(site.fixed, site.thread, site.frame);
+    let judged = state::with(|state, layout| judge(state, layout, site, strand, &touch)).flatten();
+    if let Some((mut slot, place)) = judged {
         slot.stack = stacks::stack(site.fixed, site.frame, Some(site.offset));
-        state::with(|state, _| {
+        state::with(|state, layout| {
             state.recent.recorded(place, slot.stack);
+            if site.thread.pending.get().is_some() {
+                state.settle(layout, site.thread);
+            }
             ring::push(slot);
         });
     }
+}
+
+#[inline]
+fn judge(state: &mut State, layout: &Layout, site: &Site, strand: u64, touch: &Touch) -> Option<(Slot, Place)> {
+    let (object, key, cell) = subject(state, layout, site, touch)?;
+    let mut slot = ring::slot(Kind::Access, site.thread.tid());
+    (slot.a, slot.b, slot.small) = (object, key, touch.action);
+    slot.d = site.frame as u64;
+    if touch.action != action::READ {
+        (slot.short, slot.word, slot.c) = state.names.value(layout, touch.value);
+        if touch.shape >= shape::DICT {
+            state.iterations.changed();
+        }
+    }
+    let place = u64::from(site.entry.id) << 32 | u64::from(site.offset);
+    match state.recent.judge(cell, &Candidate { thread: site.thread, strand, site: place, slot: &slot }) {
+        Verdict::Record(place) => Some((slot, place)),
+        Verdict::Drop => None,
+    }
+}
+
+/// The ids of object and key, and their cell in `recent`.
+#[inline]
+fn subject(state: &mut State, layout: &Layout, site: &Site, touch: &Touch) -> Option<(u64, u64, u32)> {
+    // SAFETY: inside the gate, and not kept.
+    let met = unsafe { site.memory()?.get() };
+    let (key, of, kind) = match touch.key {
+        Key::Whole => (0, std::ptr::null_mut(), KeyKind::Item),
+        Key::Item(key) if touch.shape != shape::MODULE => (key_id(layout, key, KeyKind::Item), key, KeyKind::Item),
+        Key::Name(name) | Key::Item(name) => (key_id(layout, name, KeyKind::Name), name, KeyKind::Name),
+    };
+    if let Some(id) = met.id(touch.object, state.objects.era)
+        && met.has_key(key, state.names.era)
+    {
+        return Some((id, key, met.cell));
+    }
+    let label = if touch.shape == shape::MODULE && state.objects.known(touch.object).is_none() {
+        module_label(touch.object)
+    } else {
+        None
+    };
+    let object = state.objects.id(layout, &mut state.names, touch.object, touch.shape, label);
+    if object == 0 {
+        return None;
+    }
+    if key != 0 {
+        state.names.define(layout, key, of, kind);
+    }
+    met.meet(touch.object, object, state.objects.era, key, state.names.era);
+    Some((object, key, met.cell))
 }
 
 fn module_label(globals: Obj) -> Option<&'static str> {

@@ -1,6 +1,7 @@
 //! Code objects: an id for each, its definition to the ring, and the plan of what to watch in it.
 
 use racetrace_probes::code::{Code, Const};
+use std::ops::Range;
 use std::sync::atomic::AtomicBool;
 
 use racetrace_probes::instruction::Instructions;
@@ -10,6 +11,7 @@ use racetrace_probes::wire::{self, Kind, Origin};
 
 use crate::ffi::{self, Obj, field};
 use crate::layout::{Layout, type_flag, type_slot};
+use crate::met::Memory;
 use crate::names::{small_int, utf8};
 use crate::state::{self, Fixed};
 use crate::sync::{self, Role};
@@ -43,6 +45,8 @@ pub struct Entry {
     /// By instruction (offset / 2): 1 + index of its first watch, or 0.
     index: Box<[u16]>,
     pub plan: Plan,
+    /// One for each watch of the plan.
+    pub memories: Box<[Memory]>,
     /// By code unit: the offset of the instruction that it belongs to; empty where frames say it exactly (3.13+).
     owners: Box<[u32]>,
     definition: Vec<u8>,
@@ -57,16 +61,22 @@ pub struct Entry {
 }
 
 impl Entry {
-    /// The watches at an instruction.
+    /// The watches at an instruction, as places in the plan's list.
     #[inline(always)]
-    pub fn watches(&self, offset: u32) -> &[Watch] {
+    pub fn watches(&self, offset: u32) -> Range<usize> {
         let first = match self.index.get(offset as usize / 2) {
-            None | Some(0) => return &[],
+            None | Some(0) => return 0..0,
             Some(&first) => usize::from(first) - 1,
         };
-        let rest = &self.plan.watches[first..];
-        let count = rest.iter().take_while(|watch| watch.offset == offset).count();
-        &rest[..count]
+        let rest = self.plan.watches.get(first + 1..).unwrap_or_default();
+        let more = rest.iter().take_while(|watch| watch.offset == offset).count();
+        first..first + 1 + more
+    }
+
+    /// Has the instruction watches, or does the function's activation begin there?
+    #[inline(always)]
+    pub fn is_watched_at(&self, offset: u32) -> bool {
+        self.index.get(offset as usize / 2).is_some_and(|&first| first != 0) || self.plan.enter == Some(offset)
     }
 
     pub fn is_watched(&self) -> bool {
@@ -148,12 +158,18 @@ pub fn learn(fixed: &Fixed, code: Obj, globals: Obj) -> Option<&'static Entry> {
     } else {
         Plan::default()
     };
+    let memories = Memory::all(&plan.watches);
     let mut index = vec![0u16; if plan.watches.is_empty() { 0 } else { copy.bytecode.len() / 2 + 1 }];
     for (number, watch) in plan.watches.iter().enumerate().take(usize::from(u16::MAX) - 1) {
-        if let Some(place) = index.get_mut(watch.offset as usize / 2) {
-            if *place == 0 {
-                *place = number as u16 + 1;
-            }
+        // The beginning of a loop says nothing that its first step does not, unless that step may not be watched.
+        let begins = matches!(watch.operation, Operation::IterBegin { .. });
+        if begins && (layout.minor < 12 || memories[number].other.is_none()) {
+            continue;
+        }
+        if let Some(place) = index.get_mut(watch.offset as usize / 2)
+            && *place == 0
+        {
+            *place = number as u16 + 1;
         }
     }
     let definition = wire::encode_code(&module, origin, &copy);
@@ -178,6 +194,7 @@ pub fn learn(fixed: &Fixed, code: Obj, globals: Obj) -> Option<&'static Entry> {
         consts,
         flags,
         index: index.into_boxed_slice(),
+        memories,
         plan,
         owners: owners.into_boxed_slice(),
         definition,

@@ -1,16 +1,18 @@
 //! Accesses to containers: items, whole containers, methods, builtin functions, iteration. Which methods and functions
 //! there are is said by the plan's tables; whether a receiver is a container, by its type.
 
+use std::sync::atomic::{AtomicU64, Ordering};
+
 use racetrace_probes::method::{self, Owner, Part};
 use racetrace_probes::plan::{Operation, Place};
 use racetrace_probes::wire::{Kind, action, shape};
 
-use crate::access::{self, Key, Site, Touch, record};
+use crate::access::{self, Key, Next, Site, Touch, record};
 use crate::ffi::{self, Obj, field};
-use crate::layout::Layout;
+use crate::layout::{Layout, type_flag, type_slot};
 use crate::objects::type_info;
 use crate::table::{Table, mix2};
-use crate::{names, object, ring, stacks, state, tasks, thread};
+use crate::{names, object, ring, stacks, state, tasks};
 
 pub fn is_container(kind: u8) -> bool {
     matches!(kind, shape::DICT | shape::LIST | shape::SET | shape::DEQUE | shape::QUEUE)
@@ -73,13 +75,13 @@ pub fn whole(site: &Site, container: Obj, action: u8) {
 
 /// `receiver.method(first, …)`.
 pub fn method(site: &Site, depth: u32, call: &Operation) {
-    let Operation::MethodCall { method, callable, receiver, first, arguments, .. } = call else { return };
+    let Operation::MethodCall { callable, receiver, first, arguments, .. } = call else { return };
     let receiver = receiver_of(site, site.at(*callable, depth), site.at(*receiver, depth));
     let Some(info) = access::info(site, receiver) else { return };
     if !is_container(info.shape) {
         return;
     }
-    let Some((key, action)) = effect(info.shape, method, *arguments) else { return };
+    let Some((key, action)) = effect(site, info.shape, *arguments) else { return };
     let argument = |number: u32| match first {
         Some(Place::Stack(down)) if number < *arguments && *down > number => site.at(Place::Stack(down - number), depth),
         _ => std::ptr::null_mut(),
@@ -114,7 +116,7 @@ fn receiver_of(site: &Site, callable: Obj, receiver: Obj) -> Obj {
 }
 
 /// What a method does to its container: which argument is the key, and the action. By the plan's table.
-fn effect(kind: u8, name: &str, arguments: u32) -> Option<(Option<u32>, u8)> {
+fn effect(site: &Site, kind: u8, arguments: u32) -> Option<(Option<u32>, u8)> {
     let owner = match kind {
         shape::DICT => Owner::Dict,
         shape::LIST => Owner::List,
@@ -123,7 +125,7 @@ fn effect(kind: u8, name: &str, arguments: u32) -> Option<(Option<u32>, u8)> {
         shape::QUEUE => Owner::Queue,
         _ => return None,
     };
-    let row = method::methods(name).iter().find(|row| row.owner == owner)?;
+    let row = site.memory()?.methods.iter().find(|row| row.owner == owner)?;
     if arguments < u32::from(row.arguments.0) || arguments > u32::from(row.arguments.1) {
         return None;
     }
@@ -158,7 +160,7 @@ pub fn function(site: &Site, function: &str, callable: Obj, first: Place, argume
         "setattr" => access::attribute(site, subject, Key::Name(argument(1)), action::WRITE, argument(2)),
         "delattr" => access::attribute(site, subject, Key::Name(argument(1)), action::DELETE, nothing),
         _ => {
-            if let Some(row) = method::function_named(function) {
+            if let Some(row) = site.memory().and_then(|memory| memory.function) {
                 let action = match row.touch {
                     method::Touch::Read | method::Touch::Walk => action::READ,
                     method::Touch::View => return,
@@ -175,23 +177,74 @@ pub fn function(site: &Site, function: &str, callable: Obj, first: Place, argume
 fn is_builtin(site: &Site, callable: Obj, name: &str) -> bool {
     let layout = &site.fixed.layout;
     let kind = layout.type_of(callable);
+    let Some(memory) = site.memory() else { return false };
     if kind == object!(PyCFunction_Type) {
-        // SAFETY: a builtin's definition follows its header; its name is NUL-terminated.
-        let def: *const ffi::MethodDef = unsafe { field(callable, layout.header) };
-        // SAFETY: the definition lives as long as the function.
-        return unsafe { std::ffi::CStr::from_ptr((*def).name) }.to_bytes() == name.as_bytes();
+        // SAFETY: a builtin's definition follows its header.
+        let def: Obj = unsafe { field(callable, layout.header) };
+        if def == memory.callable.load(Ordering::Relaxed) {
+            return true;
+        }
+        // SAFETY: the definition lives as long as the function; its name is NUL-terminated.
+        let is_it = unsafe { std::ffi::CStr::from_ptr((*def.cast::<ffi::MethodDef>()).name) }.to_bytes() == name.as_bytes();
+        if is_it {
+            memory.callable.store(def, Ordering::Relaxed);
+        }
+        return is_it;
     }
     kind == object!(PyType_Type) && crate::names::type_name(layout, callable) == name
 }
 
-/// A loop over `range(…)`: there is nothing that could change.
-pub fn counts_numbers(site: &Site, iterator: Obj) -> bool {
-    !iterator.is_null() && names::type_name(&site.fixed.layout, site.fixed.layout.type_of(iterator)) == "range_iterator"
+/// Does the loop walk what nobody can change, so that its steps need not be watched? From its beginning, which goes on
+/// being watched, it is seen when it walks something else another time.
+#[inline]
+pub fn may_rest(site: &Site, iterator: Obj) -> bool {
+    if iterator.is_null() {
+        return false;
+    }
+    let layout = &site.fixed.layout;
+    let fixed = match walker(layout, layout.type_of(iterator)) {
+        Walker::Numbers => true,
+        Walker::Fixed => has_beginning(site),
+        Walker::None => false,
+        _ => {
+            has_beginning(site)
+                && walked(site, iterator).is_some_and(|(at, container)| at == iterator && layout.is_sole(container))
+        }
+    };
+    let Some(memory) = site.memory().filter(|memory| fixed && !memory.mixed.load(Ordering::Relaxed)) else { return false };
+    memory.rests.store(true, Ordering::Relaxed);
+    true
 }
 
-/// A loop starts to walk something that may be a live container.
-pub fn iteration(_site: &Site, _iterable: Obj) {
-    // The iterator that the loop makes of it tells more: see `next`.
+fn has_beginning(site: &Site) -> bool {
+    site.fixed.layout.minor >= 12 && site.memory().is_some_and(|memory| memory.other.is_some())
+}
+
+/// A loop is about to make an iterator of what it walks.
+#[inline]
+pub fn begins(site: &Site, iterable: Place, depth: u32) -> Next {
+    let step = site.memory().and_then(|memory| site.entry.memories.get(memory.other?));
+    let Some(step) = step.filter(|step| step.rests.load(Ordering::Relaxed)) else { return Next::Watch };
+    let layout = &site.fixed.layout;
+    let iterable_object = site.at(iterable, depth);
+    if iterable_object.is_null() {
+        return Next::Watch;
+    }
+    let class = layout.type_of(iterable_object);
+    let immutable = class == object!(PyTuple_Type)
+        || class == object!(PyUnicode_Type)
+        || class == object!(PyBytes_Type)
+        || matches!(walker(layout, class), Walker::Fixed | Walker::Numbers);
+    let sole = || {
+        let is_container = class == object!(PyList_Type) || class == object!(PyDict_Type) || class == object!(PySet_Type);
+        is_container && site.owned_at(iterable, depth).is_some_and(|iterable| layout.is_sole(iterable))
+    };
+    if immutable || sole() {
+        return Next::Watch;
+    }
+    step.rests.store(false, Ordering::Relaxed);
+    step.mixed.store(true, Ordering::Relaxed);
+    Next::WatchAll
 }
 
 /// The loop asks for the next element. The first time that an iterator is seen, its walk begins; it ends when the
@@ -199,21 +252,24 @@ pub fn iteration(_site: &Site, _iterable: Obj) {
 pub fn next(site: &Site, iterator: Obj) {
     let layout = &site.fixed.layout;
     let Some((iterator, container)) = walked(site, iterator) else { return };
+    if layout.is_sole(container) {
+        return; // nobody else can reach it
+    }
     let Some(info) = access::info(site, container) else { return };
     if !matches!(info.shape, shape::DICT | shape::LIST | shape::SET | shape::DEQUE) {
         return;
     }
     type_info(layout, layout.type_of(iterator));
-    let verdict = state::with(|state, _| state.iterations.next(iterator, thread::epoch()));
+    let verdict = state::with(|state, _| state.iterations.next(iterator, site.thread.epoch()));
     let kind = match verdict {
         Some(Step::Begins) => Kind::IterBegin,
         Some(Step::GoesOn) => Kind::IterNext,
         _ => return,
     };
-    tasks::strand(site.fixed, site.frame);
+    tasks::strand(site.fixed, site.thread, site.frame);
     let stack = stacks::stack(site.fixed, site.frame, Some(site.offset));
     state::with(|state, _| {
-        let mut slot = ring::slot(kind, thread::tid());
+        let mut slot = ring::slot(kind, site.thread.tid());
         slot.stack = stack;
         slot.d = site.frame as u64;
         slot.b = state.objects.identity(iterator);
@@ -222,8 +278,7 @@ pub fn next(site: &Site, iterator: Obj) {
         if slot.a == 0 || slot.b == 0 {
             return;
         }
-        state.recent.flush_thread();
-        ring::push(slot);
+        state.say(layout, site.thread, slot);
     });
 }
 
@@ -235,6 +290,7 @@ fn length(layout: &Layout, container: Obj, kind: u8) -> u64 {
 }
 
 /// The iterator that walks a container, and the container; through `enumerate` and `reversed`.
+#[inline]
 fn walked(site: &Site, iterator: Obj) -> Option<(Obj, Obj)> {
     let layout = &site.fixed.layout;
     let mut at = iterator;
@@ -242,25 +298,69 @@ fn walked(site: &Site, iterator: Obj) -> Option<(Obj, Obj)> {
         if at.is_null() {
             return None;
         }
-        let kind = layout.type_of(at);
-        // SAFETY: the fields of the interpreter's own iterator types, after the header.
-        let container: Obj = unsafe {
-            match names::type_name(layout, kind) {
-                "dict_keyiterator" | "dict_valueiterator" | "dict_itemiterator" | "dict_reversekeyiterator" | "set_iterator" => {
-                    field(at, layout.header)
-                }
-                "list_iterator" | "list_reverseiterator" => field(at, layout.header + 8),
-                "_deque_iterator" | "collections._deque_iterator" => field(at, layout.header + 16),
-                "enumerate" => {
-                    at = field(at, layout.header + 8);
-                    continue;
-                }
-                _ => return None,
-            }
+        let words = match walker(layout, layout.type_of(at)) {
+            Walker::First => 0,
+            Walker::Second | Walker::Enumerate => 1,
+            Walker::Third => 2,
+            Walker::Numbers | Walker::Fixed | Walker::None => return None,
         };
-        return (!container.is_null()).then_some((at, container));
+        let through = walker(layout, layout.type_of(at)) == Walker::Enumerate;
+        // SAFETY: that field of the interpreter's own iterator types, after the header.
+        let inner: Obj = unsafe { field(at, layout.header + 8 * words) };
+        if !through {
+            return (!inner.is_null()).then_some((at, inner));
+        }
+        at = inner;
     }
     None
+}
+
+/// What an iterator's type says about where the container is that it walks.
+#[derive(Clone, Copy, PartialEq, Eq)]
+#[repr(u8)]
+enum Walker {
+    None = 0,
+    /// In the first word after the header.
+    First,
+    Second,
+    Third,
+    /// Another iterator is in the second word.
+    Enumerate,
+    /// A range, or its iterator.
+    Numbers,
+    /// Nothing that can change, or at least nothing that could be seen to.
+    Fixed,
+}
+
+/// By type: the interpreter's own iterator types live for ever.
+#[inline]
+fn walker(layout: &Layout, class: Obj) -> Walker {
+    use Walker::{Enumerate, First, Fixed, None, Numbers, Second, Third};
+    const ALL: [Walker; 7] = [None, First, Second, Third, Enumerate, Numbers, Fixed];
+    static KNOWN: [AtomicU64; 64] = [const { AtomicU64::new(0) }; 64];
+    const KIND: u32 = 48;
+    let place = &KNOWN[mix2(class as u64, 0) as usize & 63];
+    let word = place.load(Ordering::Relaxed);
+    if word & ((1 << KIND) - 1) == class as u64 {
+        return ALL.get((word >> KIND) as usize).copied().unwrap_or(None);
+    }
+    let walker = match names::type_name(layout, class) {
+        "dict_keyiterator" | "dict_valueiterator" | "dict_itemiterator" | "dict_reversekeyiterator" | "set_iterator" => {
+            Walker::First
+        }
+        "list_iterator" | "list_reverseiterator" => Walker::Second,
+        "_deque_iterator" | "collections._deque_iterator" => Walker::Third,
+        "enumerate" => Walker::Enumerate,
+        "range" | "range_iterator" | "longrange_iterator" => Walker::Numbers,
+        "str_iterator" | "str_ascii_iterator" | "bytes_iterator" | "tuple_iterator" | "generator" => Walker::Fixed,
+        _ => Walker::None,
+    };
+    // SAFETY: reads the flags of a type object.
+    let heap = unsafe { layout.slot::<u64>(class, type_slot::FLAGS) } & type_flag::HEAPTYPE != 0;
+    if walker != Walker::None || !heap {
+        place.store(class as u64 | (walker as u64) << KIND, Ordering::Relaxed);
+    }
+    walker
 }
 
 /// What an iterator's `next` means.

@@ -54,7 +54,7 @@ pub fn dropped(fixed: &Fixed, frame: Obj, coroutine: Obj) {
     if let Some((word, file)) = words {
         let mut slot = ring::slot(Kind::CoroutineDropped, thread::tid());
         (slot.word, slot.a, slot.b, slot.stack) = (word, u64::from(file), line, stack);
-        tasks::say(slot);
+        tasks::say(thread::current(), slot);
     }
     for object in [qualname, origin] {
         if !object.is_null() {

@@ -110,6 +110,13 @@ impl Layout {
         unsafe { field(object, self.ob_type) }
     }
 
+    /// Is there one reference to the object only? Never certain on free-threaded builds.
+    #[inline(always)]
+    pub fn is_sole(&self, object: Obj) -> bool {
+        // SAFETY: an object begins with its reference count, of which the low half counts.
+        !self.free_threaded && unsafe { field::<u32>(object, 0) } == 1
+    }
+
     /// The innermost frame of a thread, or null.
     #[inline(always)]
     pub fn current_frame(&self, tstate: Obj) -> Obj {
@@ -179,6 +186,14 @@ impl Layout {
         self.untag(unsafe { field(frame, self.frame_locals + 8 * index) })
     }
 
+    /// The same where the slot holds a reference of its own, and not one borrowed from another place.
+    #[inline(always)]
+    pub fn owned_local(&self, frame: Obj, index: usize) -> Option<Obj> {
+        // SAFETY: as in `local`.
+        let entry: Obj = unsafe { field(frame, self.frame_locals + 8 * index) };
+        (!entry.is_null() && (!self.tagged || entry as usize & 3 == 0)).then_some(entry)
+    }
+
     /// The object that a stack entry refers to; null for an entry that is a number.
     #[inline(always)]
     pub fn untag(&self, object: Obj) -> Obj {
@@ -226,6 +241,7 @@ pub mod type_slot {
     pub const INIT: usize = 296;
     pub const NEW: usize = 312;
     pub const FREE: usize = 320;
+    pub const VERSION_TAG: usize = 384;
 }
 
 /// `Py_TPFLAGS_*`.

@@ -15,7 +15,7 @@
 //! | [`names`], [`objects`], [`codes`], [`stacks`] | identities, defined to the ring when first used |
 //! | [`watch`] → [`monitor`] (3.12+), [`trace`] (3.11) | instructions that are about to run |
 //! | [`access`], [`containers`] | from an instruction to the subjects that it touches |
-//! | [`recent`] | dropping what is redundant |
+//! | [`recent`], [`met`] | dropping what is redundant; what a watch met last |
 //! | [`tests`] | which test is running, under pytest and unittest |
 //! | [`tasks`], [`coroutines`], [`sync`], [`hooks`] | strands, order, locks |
 
@@ -26,6 +26,7 @@ mod coroutines;
 mod ffi;
 mod hooks;
 mod layout;
+mod met;
 mod monitor;
 mod names;
 mod objects;

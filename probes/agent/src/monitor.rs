@@ -6,11 +6,12 @@ use std::sync::atomic::{AtomicBool, AtomicPtr, AtomicU8, Ordering};
 
 use racetrace_probes::wire::{Kind, Origin};
 
-use crate::access::{self, Site};
+use crate::access::{self, Next, Site};
 use crate::codes::{self, Entry};
 use crate::ffi::{self, FastFunction, METH_FASTCALL, MethodDef, Obj, field};
 use crate::state::{self, Fixed};
-use crate::{object, ring, stacks, sync, tasks, thread};
+use crate::thread::{self, Thread};
+use crate::{object, ring, stacks, sync, tasks};
 
 const PY_START: c_int = 1 << 0;
 const PY_RESUME: c_int = 1 << 1;
@@ -23,6 +24,7 @@ const TOOLS: [c_int; 4] = [4, 3, 5, 1];
 
 static TOOL: AtomicU8 = AtomicU8::new(u8::MAX);
 static SET_LOCAL: AtomicPtr<u8> = AtomicPtr::new(std::ptr::null_mut());
+static RESTART: AtomicPtr<u8> = AtomicPtr::new(std::ptr::null_mut());
 static DISABLE: AtomicPtr<u8> = AtomicPtr::new(std::ptr::null_mut());
 static ACTIVE: AtomicBool = AtomicBool::new(false);
 
@@ -36,6 +38,7 @@ pub fn start() -> Result<(), &'static str> {
         TOOL.store(tool as u8, Ordering::Relaxed);
         DISABLE.store(get(monitoring, c"DISABLE").ok_or("sys.monitoring.DISABLE is missing")?, Ordering::Relaxed);
         SET_LOCAL.store(get(monitoring, c"set_local_events").ok_or("set_local_events is missing")?, Ordering::Relaxed);
+        RESTART.store(get(monitoring, c"restart_events").ok_or("restart_events is missing")?, Ordering::Relaxed);
         let register = get(monitoring, c"register_callback").ok_or("register_callback is missing")?;
         let callbacks: [(c_int, &CStr, FastFunction); 5] = [
             (PY_START, c"racetrace_start", on_start),
@@ -142,11 +145,10 @@ fn set_local(code: Obj, events: c_int) {
     }
 }
 
+/// None is immortal from 3.12 on: its references need not be counted.
+#[inline(always)]
 fn none() -> Obj {
-    let none = object!(_Py_NoneStruct);
-    // SAFETY: None is immortal from 3.12 on.
-    unsafe { ffi::Py_IncRef(none) };
-    none
+    object!(_Py_NoneStruct)
 }
 
 fn disable() -> Obj {
@@ -174,7 +176,7 @@ unsafe extern "C-unwind" fn on_start(_self: Obj, args: *const Obj, count: isize)
         let Some(entry) = codes::learn(fixed, code, fixed.layout.globals(frame)) else { return false };
         match entry.sync {
             Some(role) => {
-                if !entry.prepared.swap(true, Ordering::Relaxed) {
+                if !entry.prepared.swap(true, Ordering::Relaxed) && role.acts_on_return() {
                     set_local(code, PY_RETURN);
                 }
                 sync::entered(fixed, entry, role, frame);
@@ -198,8 +200,9 @@ unsafe extern "C-unwind" fn on_return(_self: Obj, args: *const Obj, count: isize
     }
     // SAFETY: code object, offset, returned value.
     let (code, result) = unsafe { (*args, *args.add(2)) };
-    thread::outermost(|| {
-        let entry = state::with(|state, _| state.codes.entry(code)).flatten()?;
+    let thread = thread::current();
+    thread.outermost(|| {
+        let entry = entry_of(thread, code)?;
         let frame = frame_of(fixed, code)?;
         sync::returned(fixed, entry, entry.sync?, frame, result);
         Some(())
@@ -207,10 +210,16 @@ unsafe extern "C-unwind" fn on_return(_self: Obj, args: *const Obj, count: isize
     none()
 }
 
+#[inline(always)]
+fn entry_of(thread: &'static Thread, code: Obj) -> Option<&'static Entry> {
+    thread.entry(code, || state::with(|state, _| state.codes.entry(code)).flatten())
+}
+
 /// A coroutine gives way.
 unsafe extern "C-unwind" fn on_yield(_self: Obj, args: *const Obj, count: isize) -> Obj {
     let Some(fixed) = state::fixed() else { return none() };
-    if count < 3 || thread::loops() == 0 {
+    let thread = thread::current();
+    if count < 3 || thread.loops() == 0 {
         return none();
     }
     // SAFETY: code object, offset, yielded value.
@@ -218,19 +227,19 @@ unsafe extern "C-unwind" fn on_yield(_self: Obj, args: *const Obj, count: isize)
     if crate::names::type_name(&fixed.layout, fixed.layout.type_of(value)) == "async_generator_wrapped_value" {
         return none(); // a value for the consumer, not a suspension
     }
-    thread::outermost(|| {
+    thread.outermost(|| {
         let frame = frame_of(fixed, code)?;
-        suspended(fixed, frame);
+        suspended(fixed, thread, frame);
         Some(())
     });
     none()
 }
 
-pub fn suspended(fixed: &Fixed, frame: Obj) {
-    tasks::strand(fixed, frame);
-    let mut slot = ring::slot(Kind::Suspend, thread::tid());
+pub fn suspended(fixed: &Fixed, thread: &'static Thread, frame: Obj) {
+    tasks::strand(fixed, thread, frame);
+    let mut slot = ring::slot(Kind::Suspend, thread.tid());
     slot.stack = stacks::stack(fixed, frame, None);
-    tasks::say(slot);
+    tasks::say(thread, slot);
 }
 
 unsafe extern "C-unwind" fn on_instruction(_self: Obj, args: *const Obj, count: isize) -> Obj {
@@ -240,13 +249,29 @@ unsafe extern "C-unwind" fn on_instruction(_self: Obj, args: *const Obj, count: 
     }
     // SAFETY: code object and offset, a non-negative int of one digit.
     let (code, offset) = unsafe { (*args, field::<u32>(*args.add(1), fixed.layout.header + 8)) };
-    let Some(entry) = state::with(|state, _| state.codes.entry(code)).flatten() else { return disable() };
-    if entry.watches(offset).is_empty() && entry.plan.enter != Some(offset) {
+    let thread = thread::current();
+    let Some(entry) = entry_of(thread, code) else { return disable() };
+    if !entry.is_watched_at(offset) {
         return disable();
     }
     let Some(frame) = frame_of(fixed, code) else { return none() };
-    match thread::outermost(|| access::at_instruction(&Site { fixed, entry, frame, offset })) {
-        Some(false) => disable(),
+    let site = Site { fixed, thread, entry, frame, offset, watch: 0 };
+    match thread.outermost(|| access::at_instruction(site)) {
+        Some(Next::Rest) => disable(),
+        Some(Next::WatchAll) => {
+            restart();
+            none()
+        }
         _ => none(),
+    }
+}
+
+/// Instructions that were not to be watched any more are watched again, from the next time on that their code is entered.
+#[cold]
+fn restart() {
+    // SAFETY: a call of `sys.monitoring.restart_events` with the GIL; a failure is cleared.
+    unsafe {
+        let done = ffi::PyObject_CallObject(RESTART.load(Ordering::Relaxed), std::ptr::null_mut());
+        if done.is_null() { ffi::PyErr_Clear() } else { ffi::Py_DecRef(done) }
     }
 }

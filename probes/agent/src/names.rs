@@ -19,6 +19,8 @@ pub struct Names {
     texts: Table,
     keys: Table,
     next: u32,
+    /// Counts how often the definitions of keys were forgotten.
+    pub era: u32,
 }
 
 /// What kind of thing a key names; keys of different kinds never meet.
@@ -31,10 +33,11 @@ pub enum KeyKind {
 
 impl Names {
     pub fn new() -> Names {
-        Names { texts: Table::new(TEXTS), keys: Table::new(KEYS), next: 1 }
+        Names { texts: Table::new(TEXTS), keys: Table::new(KEYS), next: 1, era: 1 }
     }
 
     pub fn clear(&mut self) {
+        self.era += 1;
         self.texts.clear();
         self.keys.clear();
     }
@@ -58,15 +61,12 @@ impl Names {
         id
     }
 
-    /// The key that an object is when it is used as the name of an attribute or the key of an item.
+    /// Defines the key with that id to the ring, unless it is known.
     #[inline]
-    pub fn key(&mut self, layout: &Layout, object: Obj, kind: KeyKind) -> u64 {
-        let id = key_hash(layout, object, DEEPEST_TUPLE) ^ if kind == KeyKind::Name { 0 } else { 0x5851_f42d_4c95_7f2d };
-        let id = if id == 0 { 1 } else { id };
+    pub fn define(&mut self, layout: &Layout, id: u64, object: Obj, kind: KeyKind) {
         if self.keys.get(id).is_none() {
             self.define_key(layout, id, object, kind);
         }
-        id
     }
 
     #[cold]
@@ -77,6 +77,7 @@ impl Names {
         };
         let word = self.text(&label);
         if !self.keys.set(id, 1) {
+            self.era += 1;
             self.keys.clear();
             self.keys.set(id, 1);
         }
@@ -169,6 +170,15 @@ pub fn small_int(layout: &Layout, object: Obj) -> Option<i64> {
     }
 }
 
+/// The key that an object is when it is used as the name of an attribute or the key of an item: the same for equal ones,
+/// never 0.
+#[inline]
+pub fn key_id(layout: &Layout, object: Obj, kind: KeyKind) -> u64 {
+    let id = key_hash(layout, object, DEEPEST_TUPLE) ^ if kind == KeyKind::Name { 0 } else { 0x5851_f42d_4c95_7f2d };
+    if id == 0 { 1 } else { id }
+}
+
+#[inline]
 fn key_hash(layout: &Layout, object: Obj, depth: u32) -> u64 {
     let class = layout.type_of(object);
     if class == object!(PyUnicode_Type) {
@@ -179,10 +189,10 @@ fn key_hash(layout: &Layout, object: Obj, depth: u32) -> u64 {
             return mix2(hash as u64, 1);
         }
     }
-    if class == object!(PyLong_Type) || class == object!(PyBool_Type) {
-        if let Some(number) = small_int(layout, object) {
-            return mix2(number as u64, 2);
-        }
+    if (class == object!(PyLong_Type) || class == object!(PyBool_Type))
+        && let Some(number) = small_int(layout, object)
+    {
+        return mix2(number as u64, 2);
     }
     if class == object!(PyFloat_Type) || class == object!(PyBytes_Type) || class == object!(PyLong_Type) {
         // SAFETY: hashing a float, bytes or int runs no Python code and cannot fail.

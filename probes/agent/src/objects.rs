@@ -8,7 +8,7 @@ use std::sync::atomic::{AtomicU8, Ordering};
 use racetrace_probes::wire::{Kind, shape};
 
 use crate::ffi::{self, Obj};
-use crate::hooks::dealloc;
+use crate::hooks::{dealloc, locks};
 use crate::layout::{Layout, type_flag, type_slot};
 use crate::names::{self, Names};
 use crate::table::{Table, mix};
@@ -26,6 +26,8 @@ pub struct Objects {
     ids: Table,
     types: Table,
     next: u64,
+    /// Counts the ends of subjects: in between, what an address is the id of does not change.
+    pub era: u64,
     /// Subjects that were not followed because the table is full.
     pub missed: u64,
 }
@@ -62,11 +64,12 @@ impl TypeInfo {
 
 impl Objects {
     pub fn new() -> Objects {
-        Objects { ids: Table::new(OBJECTS), types: Table::new(TYPES), next: 1, missed: 0 }
+        Objects { ids: Table::new(OBJECTS), types: Table::new(TYPES), next: 1, era: 1, missed: 0 }
     }
 
     /// A new process: nothing has been defined to its ring.
     pub fn clear(&mut self) {
+        self.era += 1;
         self.ids.clear();
         PRESENT.iter().for_each(|count| count.store(0, Ordering::Relaxed));
     }
@@ -155,6 +158,7 @@ impl Objects {
 
     fn end(&mut self, object: Obj) {
         let Some(id) = self.ids.remove(object as u64) else { return };
+        self.era += 1;
         let (id, kind) = if id & ITERATOR != 0 { (id & !ITERATOR, Kind::IterEnd) } else { (id, Kind::ObjectEnd) };
         let count = &PRESENT[place(object)];
         if count.load(Ordering::Relaxed) < u8::MAX {
@@ -175,16 +179,21 @@ fn place(object: Obj) -> usize {
 #[inline(always)]
 pub fn ended(object: Obj) {
     if PRESENT[place(object)].load(Ordering::Relaxed) != 0 {
-        state::with(|state, _| {
+        state::with(|state, layout| {
+            if state.objects.known(object).is_none() {
+                return;
+            }
+            locks::ended(state, object);
+            // A task's future is its task object: its end comes first.
+            if let Some(task) = state.tasks.remove(object as u64) {
+                let thread = thread::current();
+                let mut slot = ring::slot(Kind::TaskEnd, thread.tid());
+                slot.a = task;
+                state.say(layout, thread, slot);
+            }
             state.objects.end(object);
             state.iterations.ended(object);
             state.threads.remove(object as u64);
-            state.held.retain(|held| held.lock != object);
-            if let Some(task) = state.tasks.remove(object as u64) {
-                let mut slot = ring::slot(Kind::TaskEnd, thread::tid());
-                slot.a = task;
-                ring::push(slot);
-            }
             state.files.remove(object as u64);
             state.inodes.remove(object as u64);
         });

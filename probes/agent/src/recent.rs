@@ -2,32 +2,36 @@
 //! strand synchronised nor another strand touched the subject since. What was dropped last is kept, and written after
 //! all, in its place, as soon as one of these happens: so a window that is being split is never lost.
 
+use std::alloc::{Layout, alloc_zeroed, handle_alloc_error};
+
 use racetrace_probes::wire::{Kind, Slot};
 
 use crate::ring;
 use crate::table::mix2;
-use crate::thread;
+use crate::thread::Thread;
 
-const CELLS: usize = 1 << 16;
-const SITES: usize = 4;
+const CELLS: usize = 1 << 14;
+const SITES: usize = 5;
 
 pub struct Recent {
     cells: Box<[Cell]>,
 }
 
+/// All zero when it is empty.
 #[derive(Clone, Copy)]
+#[repr(C, align(64))]
 struct Cell {
     object: u64,
     key: u64,
     strand: u64,
+    /// The thread whose list of cells with something held back names this one, as an address.
+    lister: usize,
     epoch: u32,
-    /// A thread's list of cells with something held back names this one.
-    listed: bool,
-    sites: [u64; SITES],
+    holds: u32,
     /// The stacks under which the sites were recorded.
     stacks: [u32; SITES],
+    sites: [u64; SITES],
     held: [Slot; 2],
-    holds: u8,
 }
 
 const EMPTY_SLOT: Slot =
@@ -36,13 +40,22 @@ const EMPTY: Cell = Cell {
     object: 0,
     key: 0,
     strand: 0,
+    lister: 0,
     epoch: 0,
-    listed: false,
-    sites: [0; SITES],
-    stacks: [0; SITES],
-    held: [EMPTY_SLOT; 2],
     holds: 0,
+    stacks: [0; SITES],
+    sites: [0; SITES],
+    held: [EMPTY_SLOT; 2],
 };
+
+/// An access that may be redundant, without its stack yet.
+pub struct Candidate<'a> {
+    pub thread: &'static Thread,
+    pub strand: u64,
+    /// Code and instruction.
+    pub site: u64,
+    pub slot: &'a Slot,
+}
 
 /// What to do with an access.
 pub enum Verdict {
@@ -58,41 +71,70 @@ pub struct Place {
     site: Option<u8>,
 }
 
+/// The cell of a subject.
+#[inline(always)]
+pub fn cell_of(object: u64, key: u64) -> u32 {
+    (mix2(object, key) as usize & (CELLS - 1)) as u32
+}
+
 impl Recent {
     pub fn new() -> Recent {
-        Recent { cells: vec![EMPTY; CELLS].into_boxed_slice() }
+        let layout = Layout::array::<Cell>(CELLS).unwrap_or(Layout::new::<Cell>());
+        // SAFETY: the layout has a size, memory for that many cells is handed over to the box, and all zero is a cell.
+        let cells = unsafe {
+            let memory = alloc_zeroed(layout).cast::<Cell>();
+            if memory.is_null() {
+                handle_alloc_error(layout);
+            }
+            Box::from_raw(std::ptr::slice_from_raw_parts_mut(memory, layout.size() / size_of::<Cell>()))
+        };
+        Recent { cells }
     }
 
     pub fn clear(&mut self) {
         self.cells.fill(EMPTY);
     }
 
-    /// Looks whether the access in `slot` (without its stack yet) is redundant.
+    /// Looks whether the access is redundant. `at` is its subject's cell.
     #[inline]
-    pub fn judge(&mut self, slot: &Slot, strand: u64, site: u64) -> Verdict {
-        let index = mix2(slot.a, slot.b) as usize & (CELLS - 1);
-        let cell = &mut self.cells[index];
-        let epoch = thread::epoch();
-        if cell.object == slot.a && cell.key == slot.b && cell.strand == strand && cell.epoch == epoch {
-            if let Some(at) = cell.sites.iter().position(|&known| known == site) {
-                if cell.listed || thread::hold(index as u32) {
-                    cell.listed = true;
-                    cell.hold(Slot { stack: cell.stacks[at], ..*slot });
-                    return Verdict::Drop;
-                }
-                return Verdict::Record(Place { cell: index as u32, site: None });
-            }
+    pub fn judge(&mut self, at: u32, access: &Candidate) -> Verdict {
+        let slot = access.slot;
+        let Some(cell) = self.cells.get_mut(at as usize) else { return Verdict::Drop };
+        let epoch = access.thread.epoch();
+        if cell.object != slot.a || cell.key != slot.b || cell.strand != access.strand || cell.epoch != epoch {
             cell.flush();
-            let free = cell.sites.iter().position(|&known| known == 0);
-            if let Some(at) = free {
-                cell.sites[at] = site;
-            }
-            return Verdict::Record(Place { cell: index as u32, site: free.map(|at| at as u8) });
+            let lister = cell.lister;
+            *cell = Cell { object: slot.a, key: slot.b, strand: access.strand, epoch, lister, ..EMPTY };
+            cell.sites[0] = access.site;
+            return Verdict::Record(Place { cell: at, site: Some(0) });
         }
-        cell.flush();
-        *cell = Cell { object: slot.a, key: slot.b, strand, epoch, ..EMPTY };
-        cell.sites[0] = site;
-        Verdict::Record(Place { cell: index as u32, site: Some(0) })
+        let Some(known) = cell.sites.iter().position(|&site| site == access.site) else {
+            cell.flush();
+            let free = cell.sites.iter().position(|&site| site == 0);
+            if let Some(free) = free {
+                cell.sites[free] = access.site;
+            }
+            return Verdict::Record(Place { cell: at, site: free.map(|free| free as u8) });
+        };
+        let lister = std::ptr::from_ref(access.thread) as usize;
+        if cell.lister != lister {
+            self.list(at, access.thread);
+        }
+        let cell = &mut self.cells[at as usize];
+        cell.hold(Slot { stack: cell.stacks[known], ..*slot });
+        Verdict::Drop
+    }
+
+    /// The thread's list names the cell from here on. When the list is full, all of it is written.
+    #[cold]
+    fn list(&mut self, at: u32, thread: &'static Thread) {
+        // SAFETY: `Recent` is only reached inside the gate.
+        if !unsafe { thread.hold_back(at) } {
+            self.flush_thread(thread);
+            // SAFETY: as above.
+            unsafe { thread.hold_back(at) };
+        }
+        self.cells[at as usize].lister = std::ptr::from_ref(thread) as usize;
     }
 
     /// The access was recorded under `stack`: the same site, held back later, is shown under it too.
@@ -102,37 +144,39 @@ impl Recent {
         }
     }
 
-    /// Before this thread says anything about synchronisation: what was held back comes first.
-    pub fn flush_thread(&mut self) {
-        thread::take_held(|index| {
-            if let Some(cell) = self.cells.get_mut(index as usize) {
-                // Another strand may have taken the cell over; then there is nothing of ours left in it.
-                if cell.holds > 0 && cell.held[0].tid == thread::tid() {
+    /// Before a thread says anything about synchronisation: what was held back comes first.
+    pub fn flush_thread(&mut self, thread: &'static Thread) {
+        let own = std::ptr::from_ref(thread) as usize;
+        // SAFETY: `Recent` is only reached inside the gate.
+        unsafe {
+            thread.take_held_back(|index| {
+                // Another thread may have taken the cell over; then there is nothing of this one's left in it.
+                if let Some(cell) = self.cells.get_mut(index as usize).filter(|cell| cell.lister == own) {
                     cell.flush();
+                    cell.lister = 0;
                 }
-                cell.listed = false;
-            }
-        });
+            });
+        }
     }
 }
 
 impl Cell {
     /// Keeps the last two (a read and the write that follows it).
+    #[inline(always)]
     fn hold(&mut self, slot: Slot) {
         if self.holds == 2 {
             self.held[0] = self.held[1];
             self.holds = 1;
         }
-        self.held[self.holds as usize] = slot;
+        self.held[self.holds as usize & 1] = slot;
         self.holds += 1;
     }
 
     fn flush(&mut self) {
-        for slot in &self.held[..self.holds as usize] {
+        for slot in self.held.iter().take(self.holds as usize) {
             debug_assert_eq!(slot.kind, Kind::Access as u8);
             ring::push(*slot);
         }
         self.holds = 0;
-        self.listed = false;
     }
 }

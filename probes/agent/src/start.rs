@@ -163,7 +163,7 @@ fn say_process(fixed: &Fixed) {
 }
 
 pub extern "C" fn goodbye() {
-    state::with(|state, _| state.recent.flush_thread());
+    state::with(|state, layout| state.settle(layout, thread::current()));
     ring::close();
 }
 
@@ -197,18 +197,19 @@ pub fn make_ring() {
     if MAKING.swap(1, Ordering::AcqRel) != 0 {
         return;
     }
-    if let Some(fixed) = state::fixed() {
-        if ring::open(&fixed.session, Full::Wait) {
-            state::with(|state, _| {
-                state.names.clear();
-                state.objects.clear();
-                state.stacks.clear();
-                state.codes.forget_definitions();
-                state.recent.clear();
-            });
-            say_process(fixed);
-            threads::introduce(0, "MainThread");
-        }
+    if let Some(fixed) = state::fixed()
+        && ring::open(&fixed.session, Full::Wait)
+    {
+        state::with(|state, _| {
+            state.names.clear();
+            state.objects.clear();
+            state.stacks.clear();
+            state.codes.forget_definitions();
+            state.recent.clear();
+            state.locks.clear();
+        });
+        say_process(fixed);
+        threads::introduce(0, "MainThread");
     }
     MAKING.store(0, Ordering::Release);
 }

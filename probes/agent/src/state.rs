@@ -5,15 +5,19 @@ use std::cell::UnsafeCell;
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicBool, Ordering};
 
+use racetrace_probes::wire::Slot;
+
 use crate::codes::Codes;
 use crate::containers::Iterations;
-use crate::hooks::locks::Held;
+use crate::hooks::locks::{self, Kept};
 use crate::layout::Layout;
 use crate::names::Names;
 use crate::objects::Objects;
 use crate::recent::Recent;
+use crate::ring;
 use crate::stacks::Stacks;
 use crate::table::Table;
+use crate::thread::{self, Thread};
 
 pub struct State {
     pub names: Names,
@@ -29,7 +33,9 @@ pub struct State {
     /// Ids of tasks that have not ended, by their task objects.
     pub tasks: Table,
     /// Locks that the single strand holds.
-    pub held: Vec<Held>,
+    pub kept: Vec<Kept>,
+    /// Locks, each with who holds it (see `hooks::locks`).
+    pub locks: Table,
     /// Descriptors and inodes of file objects.
     pub files: Table,
     pub inodes: Table,
@@ -66,6 +72,7 @@ pub fn start(fixed: Fixed) -> bool {
     if FIXED.set(fixed).is_err() {
         return false;
     }
+    thread::start();
     // SAFETY: called once, by the thread that loads the agent, before any hook is in place.
     unsafe {
         *GATE.state.get() = Some(State {
@@ -78,12 +85,32 @@ pub fn start(fixed: Fixed) -> bool {
             threads: Table::new(1 << 14),
             calls: Table::new(1 << 14),
             tasks: Table::new(1 << 17),
-            held: Vec::new(),
+            kept: Vec::new(),
+            locks: Table::new(1 << 17),
             files: Table::new(1 << 13),
             inodes: Table::new(1 << 13),
         });
     }
     true
+}
+
+impl State {
+    /// Before a thread says anything that others are measured by: what was held back comes first, and the lock that it
+    /// holds without the ring knowing.
+    #[inline]
+    pub fn settle(&mut self, layout: &Layout, thread: &'static Thread) {
+        self.recent.flush_thread(thread);
+        if thread.pending.get().is_some() {
+            locks::tell_pending(self, layout, thread);
+        }
+    }
+
+    /// The same, and then the record.
+    #[inline]
+    pub fn say(&mut self, layout: &Layout, thread: &'static Thread, slot: Slot) {
+        self.settle(layout, thread);
+        ring::push(slot);
+    }
 }
 
 /// Runs `work` with the state. `None` when the agent is not started.

@@ -43,6 +43,24 @@ pub enum Role {
     UnittestRun,
 }
 
+impl Role {
+    /// Is it the return of the function that means something?
+    pub fn acts_on_return(self) -> bool {
+        matches!(
+            self,
+            Role::Observe
+                | Role::ObserveIfTrue
+                | Role::Meet
+                | Role::SemaphoreNew
+                | Role::SemaphoreAcquire
+                | Role::AsyncLockNew
+                | Role::AsyncSemaphoreNew
+                | Role::AsyncAcquire
+                | Role::UnittestRun
+        )
+    }
+}
+
 /// Functions whose call means something. `None` as the class: a function of the module.
 const FUNCTIONS: &[(&str, &str, Role)] = &[
     ("threading", "Event.set", Role::Signal),
@@ -98,16 +116,23 @@ pub fn role(module: &str, qualname: &str) -> Option<Role> {
 /// The function is entered; its arguments are in the frame.
 pub fn entered(fixed: &Fixed, entry: &'static Entry, role: Role, frame: Obj) {
     let subject = argument(fixed, entry, frame, 0);
-    // What an earlier call in this place, left by an exception, was called on is of no concern.
-    state::with(|state, _| state.calls.remove(frame as u64));
-    if subject.is_null() {
+    let is_pools = is_semaphore(role) && called_from_pool(fixed, frame);
+    let concerns = !(subject.is_null() || is_pools);
+    if role.acts_on_return() {
+        // What an earlier call in this place, left by an exception, was called on is of no concern.
+        state::with(|state, _| match concerns {
+            true => {
+                state.calls.set(frame as u64, subject as u64);
+            }
+            false => {
+                state.calls.remove(frame as u64);
+            }
+        });
+    }
+    if !concerns {
         return;
     }
-    if is_semaphore(role) && called_from_pool(fixed, frame) {
-        return;
-    }
-    state::with(|state, _| state.calls.set(frame as u64, subject as u64));
-    tasks::strand(fixed, frame);
+    tasks::strand(fixed, thread::current(), frame);
     match role {
         Role::Signal | Role::Meet => channel(fixed, Kind::Signal, subject),
         Role::SemaphoreRelease | Role::AsyncRelease => lock(fixed, Kind::LockReleased, subject, frame, 0, 0),
@@ -132,7 +157,7 @@ pub fn returned(fixed: &Fixed, entry: &'static Entry, role: Role, frame: Obj, re
     // Some functions forget `self` before they return (`Future.result` does), so it is the one that they were called with.
     let Some(Some(subject)) = state::with(|state, _| state.calls.remove(frame as u64)) else { return };
     let subject = subject as Obj;
-    tasks::strand(fixed, frame);
+    tasks::strand(fixed, thread::current(), frame);
     let is_true = result == object!(_Py_TrueStruct);
     match role {
         Role::Observe | Role::Meet => channel(fixed, Kind::Observe, subject),
@@ -207,7 +232,7 @@ pub fn channel(fixed: &Fixed, kind: Kind, subject: Obj) {
     }
     let mut slot = ring::slot(kind, thread::tid());
     slot.a = id;
-    tasks::say(slot);
+    tasks::say(thread::current(), slot);
 }
 
 /// A record about a lock that is written in Python; the place is the caller of the lock's own code.
@@ -216,9 +241,16 @@ fn lock(fixed: &Fixed, kind: Kind, subject: Obj, frame: Obj, small: u8, value: u
     type_info(layout, layout.type_of(subject));
     let stack = stacks::stack(fixed, layout.previous(frame), None);
     let Some(id) = state::with(|state, _| state.objects.lock(layout, &mut state.names, subject)) else { return };
-    let mut slot = ring::slot(kind, thread::tid());
+    let thread = thread::current();
+    let taken = thread.semaphores.get();
+    match kind {
+        Kind::LockAcquired => thread.semaphores.set(taken + 1),
+        Kind::LockReleased => thread.semaphores.set(taken.saturating_sub(1)),
+        _ => {}
+    }
+    let mut slot = ring::slot(kind, thread.tid());
     (slot.a, slot.b, slot.small, slot.stack) = (id, value, small, stack);
-    tasks::say(slot);
+    tasks::say(thread, slot);
 }
 
 /// How often any loop was handed a callback by another thread.

@@ -1,16 +1,35 @@
-//! A hash table of fixed size from non-zero words to words. It never grows and never fails: when it is full it says so.
+//! A hash table from non-zero words to words. It grows up to a fixed size and never fails: when it is full it says so.
 
 /// Open addressing with linear probing; deletion shifts entries back, so that look-ups stay short.
 pub struct Table {
     entries: Box<[(u64, u64)]>,
     used: usize,
+    largest: usize,
 }
 
+/// Where tables start: small enough not to matter where nothing comes.
+const SMALLEST: usize = 1 << 9;
+
 impl Table {
-    /// `capacity` is a power of two.
+    /// `capacity`, the most places that it will ever have, is a power of two.
     pub fn new(capacity: usize) -> Table {
         debug_assert!(capacity.is_power_of_two());
-        Table { entries: vec![(0, 0); capacity].into_boxed_slice(), used: 0 }
+        Table { entries: vec![(0, 0); capacity.min(SMALLEST)].into_boxed_slice(), used: 0, largest: capacity }
+    }
+
+    fn is_full(&self) -> bool {
+        self.used >= self.entries.len() / 4 * 3
+    }
+
+    #[cold]
+    fn grow(&mut self) {
+        let places = (self.entries.len() * 4).min(self.largest);
+        let entries = std::mem::replace(&mut self.entries, vec![(0, 0); places].into_boxed_slice());
+        for (key, value) in entries.into_iter().filter(|entry| entry.0 != 0) {
+            if let Err(at) = self.find(key) {
+                self.entries[at] = (key, value);
+            }
+        }
     }
 
     #[inline(always)]
@@ -36,17 +55,28 @@ impl Table {
         self.find(key).ok().map(|at| self.entries[at].1)
     }
 
-    /// Sets a value. False when the table is three quarters full and the key is new.
+    /// Sets a value. False when the table is three quarters full at its largest, and the key is new.
     pub fn set(&mut self, key: u64, value: u64) -> bool {
         match self.find(key) {
             Ok(at) => self.entries[at].1 = value,
-            Err(_) if self.used >= self.entries.len() / 4 * 3 => return false,
+            Err(_) if self.is_full() && self.entries.len() < self.largest => {
+                self.grow();
+                return self.set(key, value);
+            }
+            Err(_) if self.is_full() => return false,
             Err(at) => {
                 self.entries[at] = (key, value);
                 self.used += 1;
             }
         }
         true
+    }
+
+    /// The value of a known key, to be changed.
+    #[inline]
+    pub fn value(&mut self, key: u64) -> Option<&mut u64> {
+        let at = self.find(key).ok()?;
+        Some(&mut self.entries[at].1)
     }
 
     pub fn remove(&mut self, key: u64) -> Option<u64> {

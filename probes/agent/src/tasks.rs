@@ -1,12 +1,13 @@
 //! Which strand is running: the thread, or the asyncio task whose outermost coroutine is on the stack.
 
-use racetrace_probes::wire::Kind;
+use racetrace_probes::wire::{Kind, Slot};
 
 use crate::ffi::{Obj, field};
 use crate::layout::Layout;
 use crate::objects::type_info;
+use crate::ring;
 use crate::state::{self, Fixed};
-use crate::{ring, thread};
+use crate::thread::{self, Thread};
 
 const DEEPEST: usize = 512;
 /// CO_COROUTINE, CO_ITERABLE_COROUTINE, CO_ASYNC_GENERATOR.
@@ -17,38 +18,35 @@ const TASK_STRAND: u64 = 1 << 40;
 /// The running strand, as a word that tells strands of this process apart; says so when the thread has changed over to
 /// another task. `frame` is the thread's innermost Python frame.
 #[inline(always)]
-pub fn strand(fixed: &Fixed, frame: Obj) -> u64 {
-    if thread::is_new(ring::generation()) {
+pub fn strand(fixed: &Fixed, thread: &'static Thread, frame: Obj) -> u64 {
+    if thread.is_new(ring::generation()) {
         crate::hooks::threads::introduce(0, "");
         crate::watch::activate(fixed);
     }
-    if thread::loops() == 0 {
-        return u64::from(thread::tid());
+    if thread.loops() == 0 {
+        return u64::from(thread.tid());
     }
-    task_strand(fixed, frame)
+    task_strand(fixed, thread, frame)
 }
 
-fn task_strand(fixed: &Fixed, frame: Obj) -> u64 {
+fn task_strand(fixed: &Fixed, thread: &'static Thread, frame: Obj) -> u64 {
     let layout = &fixed.layout;
     let task = match thread::eager() {
         0 => outermost_coroutine(layout, frame).map_or(0, |coroutine| task_of(layout, coroutine)),
         eager => eager,
     };
     if thread::set_task(task) != task {
-        let mut slot = ring::slot(Kind::TaskSwitch, thread::tid());
+        let mut slot = ring::slot(Kind::TaskSwitch, thread.tid());
         slot.a = task;
-        say(slot);
+        say(thread, slot);
     }
-    if task == 0 { u64::from(thread::tid()) } else { TASK_STRAND | task }
+    if task == 0 { u64::from(thread.tid()) } else { TASK_STRAND | task }
 }
 
 /// A record about synchronisation: what was held back comes before it, and nothing after it repeats what was before.
-pub fn say(slot: racetrace_probes::wire::Slot) {
-    thread::next_epoch();
-    state::with(|state, _| {
-        state.recent.flush_thread();
-        ring::push(slot);
-    });
+pub fn say(thread: &'static Thread, slot: Slot) {
+    thread.next_epoch();
+    state::with(|state, layout| state.say(layout, thread, slot));
 }
 
 fn outermost_coroutine(layout: &Layout, frame: Obj) -> Option<Obj> {

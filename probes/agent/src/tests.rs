@@ -13,7 +13,7 @@ pub fn say(name: &str) {
     let word = if name.is_empty() { 0 } else { state::with(|state, _| state.names.text(name)).unwrap_or(0) };
     let mut slot = ring::slot(Kind::Test, thread::tid());
     slot.word = word;
-    tasks::say(slot);
+    tasks::say(thread::current(), slot);
 }
 
 /// pytest is about to set up, call or tear down `item`, or (`when` is None) has done with it.

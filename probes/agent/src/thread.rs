@@ -1,113 +1,287 @@
-//! What the agent keeps for each OS thread. Plain words in thread-local storage without destructors, so that it can be
-//! used at any moment of a thread's life.
+//! What the agent keeps for each OS thread: plain words that can be used at any moment of a thread's life. They outlive the
+//! thread and go to a later one. It does not know which strand a thread runs.
 
-use std::cell::Cell;
+use std::cell::{Cell, UnsafeCell};
+use std::ffi::c_void;
+use std::ptr::null_mut;
+use std::sync::atomic::{AtomicPtr, AtomicU32, Ordering};
 
-thread_local! {
-    static TID: Cell<u32> = const { Cell::new(0) };
-    static INSIDE: Cell<bool> = const { Cell::new(false) };
-    static LOOPS: Cell<u32> = const { Cell::new(0) };
-    static TASK: Cell<u64> = const { Cell::new(0) };
-    static EAGER: Cell<u64> = const { Cell::new(0) };
-    static KNOWN: Cell<u32> = const { Cell::new(0) };
-    static EPOCH: Cell<u32> = const { Cell::new(1) };
-    static HELD: Cell<([u32; HELD_MOST], u8)> = const { Cell::new(([0; HELD_MOST], 0)) };
+use crate::codes::Entry;
+use crate::ffi::Obj;
+use crate::hooks::locks::Pending;
+
+/// Cells of `recent` in which a thread may hold something back.
+pub const HELD_MOST: usize = 64;
+
+pub struct Thread {
+    tid: Cell<u32>,
+    inside: Cell<bool>,
+    loops: Cell<u32>,
+    task: Cell<u64>,
+    eager: Cell<u64>,
+    known: Cell<u32>,
+    epoch: Cell<u32>,
+    /// The highest epoch so far: one that was gone back from is not given out again.
+    last_epoch: Cell<u32>,
+    /// The code object that was looked up last.
+    code: Cell<(Obj, Option<&'static Entry>)>,
+    /// Locks that it holds and that the ring was told of.
+    pub holding: Cell<u32>,
+    /// Places in semaphores, and locks of event loops, that it took and did not give back itself.
+    pub semaphores: Cell<u32>,
+    /// A lock that it holds and that the ring was not told of yet.
+    pub pending: Cell<Option<Pending>>,
+    /// Only touched inside the gate.
+    held: UnsafeCell<HeldBack>,
+    /// The next one in the list of those without a thread.
+    next: AtomicPtr<Thread>,
 }
 
-const HELD_MOST: usize = 16;
+struct HeldBack {
+    cells: [u32; HELD_MOST],
+    count: usize,
+}
+
+// SAFETY: other threads only touch `pending`, `holding` and `held`, inside the gate.
+unsafe impl Sync for Thread {}
+
+thread_local! {
+    static CURRENT: Cell<*const Thread> = const { Cell::new(std::ptr::null()) };
+}
+
+/// Those whose threads have ended.
+static FREE: AtomicPtr<Thread> = AtomicPtr::new(null_mut());
+static ENDS: AtomicU32 = AtomicU32::new(u32::MAX);
+
+/// This thread's.
+#[inline(always)]
+pub fn current() -> &'static Thread {
+    let current = CURRENT.with(Cell::get);
+    // SAFETY: set in `begin`, to one that is never freed.
+    unsafe { current.as_ref() }.unwrap_or_else(|| begin())
+}
+
+/// Asks to be told of the ends of threads. Called once, before any hook is in place.
+pub fn start() {
+    let mut key = 0;
+    // SAFETY: makes a key with a destructor of ours, which stays loaded.
+    if unsafe { libc::pthread_key_create(&raw mut key, Some(ended)) } == 0 {
+        ENDS.store(key, Ordering::Release);
+    }
+}
+
+#[cold]
+fn begin() -> &'static Thread {
+    let thread = take_free().unwrap_or_else(|| {
+        Box::leak(Box::new(Thread {
+            tid: Cell::new(0),
+            inside: Cell::new(false),
+            loops: Cell::new(0),
+            task: Cell::new(0),
+            eager: Cell::new(0),
+            known: Cell::new(0),
+            epoch: Cell::new(1),
+            last_epoch: Cell::new(1),
+            code: Cell::new((null_mut(), None)),
+            holding: Cell::new(0),
+            semaphores: Cell::new(0),
+            pending: Cell::new(None),
+            held: UnsafeCell::new(HeldBack { cells: [0; HELD_MOST], count: 0 }),
+            next: AtomicPtr::new(null_mut()),
+        }))
+    });
+    // SAFETY: gettid has no arguments and cannot fail.
+    thread.tid.set(unsafe { libc::syscall(libc::SYS_gettid) } as u32);
+    thread.next_epoch();
+    CURRENT.with(|current| current.set(thread));
+    let key = ENDS.load(Ordering::Acquire);
+    if key != u32::MAX {
+        // SAFETY: our own key; the value is never freed.
+        unsafe { libc::pthread_setspecific(key, (&raw const *thread).cast()) };
+    }
+    thread
+}
+
+/// The whole list is taken and the rest put back: so nobody can have taken away what is looked at.
+fn take_free() -> Option<&'static Thread> {
+    // SAFETY: the list holds leaked ones, and is ours alone now.
+    let first = unsafe { FREE.swap(null_mut(), Ordering::AcqRel).as_ref() }?;
+    let mut rest = first.next.swap(null_mut(), Ordering::AcqRel);
+    // SAFETY: as above.
+    while let Some(thread) = unsafe { rest.as_ref() } {
+        rest = thread.next.swap(null_mut(), Ordering::AcqRel);
+        give_back(thread);
+    }
+    Some(first)
+}
+
+fn give_back(thread: &'static Thread) {
+    let mut head = FREE.load(Ordering::Acquire);
+    loop {
+        thread.next.store(head, Ordering::Release);
+        let place = std::ptr::from_ref(thread).cast_mut();
+        match FREE.compare_exchange_weak(head, place, Ordering::AcqRel, Ordering::Acquire) {
+            Ok(_) => return,
+            Err(other) => head = other,
+        }
+    }
+}
+
+/// The thread ends. What locks still name as their holder is not used again.
+unsafe extern "C" fn ended(thread: *mut c_void) {
+    CURRENT.with(|current| current.set(std::ptr::null()));
+    // SAFETY: what `begin` stored.
+    let Some(thread) = (unsafe { thread.cast::<Thread>().as_ref() }) else { return };
+    for count in [&thread.task, &thread.eager] {
+        count.set(0);
+    }
+    for count in [&thread.loops, &thread.known, &thread.semaphores] {
+        count.set(0);
+    }
+    thread.inside.set(false);
+    // SAFETY: the thread's own; whoever else flushes it does so for what is in it.
+    let holds_back = unsafe { (*thread.held.get()).count } > 0;
+    if thread.holding.get() == 0 && thread.pending.get().is_none() && !holds_back {
+        give_back(thread);
+    }
+}
+
+impl Thread {
+    #[inline(always)]
+    pub fn tid(&self) -> u32 {
+        self.tid.get()
+    }
+
+    #[inline(always)]
+    pub fn is_new(&self, generation: u32) -> bool {
+        self.known.get() != generation
+    }
+
+    /// How many event loops run on this thread, one inside another.
+    #[inline(always)]
+    pub fn loops(&self) -> u32 {
+        self.loops.get()
+    }
+
+    /// Counts this thread's synchronisations.
+    #[inline(always)]
+    pub fn epoch(&self) -> u32 {
+        self.epoch.get()
+    }
+
+    #[inline(always)]
+    pub fn next_epoch(&self) {
+        let next = self.last_epoch.get().wrapping_add(1);
+        self.last_epoch.set(next);
+        self.epoch.set(next);
+    }
+
+    /// Back to an earlier epoch: what began the present one has turned out to be nothing.
+    #[inline(always)]
+    pub fn back_to_epoch(&self, epoch: u32) {
+        self.epoch.set(epoch);
+    }
+
+    /// A code object's entry, found anew by `find` unless it is the same as last time.
+    #[inline(always)]
+    pub fn entry(&self, code: Obj, find: impl FnOnce() -> Option<&'static Entry>) -> Option<&'static Entry> {
+        match self.code.get() {
+            (known, Some(entry)) if known == code => Some(entry),
+            _ => {
+                let found = find();
+                self.code.set((code, found));
+                found
+            }
+        }
+    }
+
+    /// Runs `work` unless this thread is already inside the agent (a destructor that we caused, a callback of our own).
+    #[inline(always)]
+    pub fn outermost<R>(&self, work: impl FnOnce() -> R) -> Option<R> {
+        if self.inside.replace(true) {
+            return None;
+        }
+        // A panic of ours must not reach C; after one nothing that we know is sure, so nothing more is recorded.
+        let result = std::panic::catch_unwind(std::panic::AssertUnwindSafe(work));
+        self.inside.set(false);
+        if result.is_err() {
+            crate::ring::abandon();
+        }
+        result.ok()
+    }
+
+    /// Notes that a cell of `recent` holds something of this thread back. False when no more can be noted.
+    ///
+    /// # Safety
+    /// Called inside the gate.
+    #[inline]
+    pub unsafe fn hold_back(&self, cell: u32) -> bool {
+        // SAFETY: said by the caller.
+        let held = unsafe { &mut *self.held.get() };
+        let Some(free) = held.cells.get_mut(held.count) else { return false };
+        *free = cell;
+        held.count += 1;
+        true
+    }
+
+    /// Takes the notes of `hold_back` away.
+    ///
+    /// # Safety
+    /// Called inside the gate.
+    #[inline]
+    pub unsafe fn take_held_back(&self, mut each: impl FnMut(u32)) {
+        // SAFETY: said by the caller.
+        let held = unsafe { &mut *self.held.get() };
+        held.cells.iter().take(held.count).for_each(|&cell| each(cell));
+        held.count = 0;
+    }
+}
 
 /// The kernel's id of this thread.
 #[inline(always)]
 pub fn tid() -> u32 {
-    TID.with(|tid| {
-        if tid.get() == 0 {
-            // SAFETY: gettid has no arguments and cannot fail.
-            tid.set(unsafe { libc::syscall(libc::SYS_gettid) } as u32);
-        }
-        tid.get()
-    })
+    current().tid()
 }
 
 /// In the child of a fork the surviving thread has another id, and is new to the new ring.
 pub fn forget() {
-    TID.with(|tid| tid.set(0));
-    KNOWN.with(|known| known.set(0));
-    TASK.with(|task| task.set(0));
+    let thread = current();
+    // SAFETY: gettid has no arguments and cannot fail.
+    thread.tid.set(unsafe { libc::syscall(libc::SYS_gettid) } as u32);
+    thread.known.set(0);
+    thread.task.set(0);
+    thread.holding.set(0);
+    thread.semaphores.set(0);
+    thread.pending.set(None);
+    // SAFETY: there is no other thread.
+    unsafe { thread.take_held_back(|_| {}) };
 }
 
 /// Marks the thread as announced to the ring number `generation`. True the first time.
 pub fn introduce(generation: u32) -> bool {
-    KNOWN.with(|known| known.replace(generation) != generation)
-}
-
-pub fn is_new(generation: u32) -> bool {
-    KNOWN.with(|known| known.get() != generation)
-}
-
-/// How many event loops run on this thread, one inside another.
-#[inline(always)]
-pub fn loops() -> u32 {
-    LOOPS.with(Cell::get)
+    current().known.replace(generation) != generation
 }
 
 pub fn set_loops(count: u32) {
-    LOOPS.with(|loops| loops.set(count));
+    current().loops.set(count);
 }
 
 /// Notes which task this thread runs (0: none). The one before.
 #[inline(always)]
 pub fn set_task(task: u64) -> u64 {
-    TASK.with(|current| current.replace(task))
+    current().task.replace(task)
 }
 
 /// Notes the task that runs while it is being made (0: none). The one before.
 pub fn set_eager(task: u64) -> u64 {
-    EAGER.with(|eager| eager.replace(task))
+    current().eager.replace(task)
 }
 
 pub fn eager() -> u64 {
-    EAGER.with(Cell::get)
+    current().eager.get()
 }
 
-/// Runs `work` unless this thread is already inside the agent (a destructor that we caused, a callback of our own).
 #[inline(always)]
 pub fn outermost<R>(work: impl FnOnce() -> R) -> Option<R> {
-    INSIDE.with(|inside| {
-        if inside.replace(true) {
-            return None;
-        }
-        // A panic of ours must not reach C; after one nothing that we know is sure, so nothing more is recorded.
-        let result = std::panic::catch_unwind(std::panic::AssertUnwindSafe(work));
-        inside.set(false);
-        if result.is_err() {
-            crate::ring::abandon();
-        }
-        result.ok()
-    })
-}
-
-/// Counts this thread's synchronisations.
-#[inline(always)]
-pub fn epoch() -> u32 {
-    EPOCH.with(Cell::get)
-}
-
-pub fn next_epoch() {
-    EPOCH.with(|epoch| epoch.set(epoch.get().wrapping_add(1)));
-}
-
-/// Notes that a cell of `recent` holds something of this thread back. False when no more can be noted.
-pub fn hold(cell: u32) -> bool {
-    HELD.with(|held| {
-        let (mut cells, count) = held.get();
-        let Some(free) = cells.get_mut(usize::from(count)) else { return false };
-        *free = cell;
-        held.set((cells, count + 1));
-        true
-    })
-}
-
-pub fn take_held(mut each: impl FnMut(u32)) {
-    let (cells, count) = HELD.with(|held| held.replace(([0; HELD_MOST], 0)));
-    cells.iter().take(usize::from(count)).for_each(|&cell| each(cell));
+    current().outermost(work)
 }

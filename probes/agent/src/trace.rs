@@ -13,7 +13,8 @@ use crate::hooks::{Call, exchange_all, loaded};
 use crate::layout::Layout;
 use crate::objects::type_info;
 use crate::state::{self, Fixed};
-use crate::{monitor, names, object, ring, sync, tasks, thread};
+use crate::thread::{self, Thread};
+use crate::{monitor, names, object, ring, sync, tasks};
 
 type TraceFunction = unsafe extern "C-unwind" fn(Obj, Obj, c_int, Obj) -> c_int;
 
@@ -138,9 +139,12 @@ fn prepare(fixed: &Fixed, frame_object: Obj) -> Option<&'static Entry> {
 }
 
 unsafe extern "C-unwind" fn traced(argument: Obj, frame_object: Obj, what: c_int, value: Obj) -> c_int {
-    if ring::recording() {
-        if let Some(fixed) = state::fixed() {
-            thread::outermost(|| note(fixed, frame_object, what, value));
+    if ring::recording()
+        && let Some(fixed) = state::fixed()
+    {
+        let thread = thread::current();
+        if what != OPCODE || is_watched(fixed, thread, frame_object) {
+            thread.outermost(|| note(fixed, thread, frame_object, what, value));
         }
     }
     let other = OTHER.with(std::cell::Cell::get);
@@ -174,7 +178,21 @@ fn take_place_again() {
     }
 }
 
-fn note(fixed: &Fixed, frame_object: Obj, what: c_int, value: Obj) {
+fn entry_of(thread: &'static Thread, code: Obj) -> Option<&'static Entry> {
+    thread.entry(code, || state::with(|state, _| state.codes.entry(code)).flatten())
+}
+
+/// Most instructions are not.
+#[inline]
+fn is_watched(fixed: &Fixed, thread: &'static Thread, frame_object: Obj) -> bool {
+    let layout = &fixed.layout;
+    // SAFETY: a frame object and its frame.
+    let frame: Obj = unsafe { field(frame_object, FRAME) };
+    let code = layout.code(frame);
+    entry_of(thread, code).is_some_and(|entry| entry.is_watched_at(entry.proper(layout.offset(frame, code))))
+}
+
+fn note(fixed: &Fixed, thread: &'static Thread, frame_object: Obj, what: c_int, value: Obj) {
     let layout = &fixed.layout;
     // SAFETY: a frame object and its frame.
     let frame: Obj = unsafe { field(frame_object, FRAME) };
@@ -188,13 +206,13 @@ fn note(fixed: &Fixed, frame_object: Obj, what: c_int, value: Obj) {
             }
         }
         RETURN => {
-            let Some(Some(entry)) = state::with(|state, _| state.codes.entry(layout.code(frame))) else { return };
+            let Some(entry) = entry_of(thread, layout.code(frame)) else { return };
             let suspends = unit(layout, frame).0 == YIELD_VALUE;
             if suspends {
                 let is_value =
                     !value.is_null() && names::type_name(layout, layout.type_of(value)) == "async_generator_wrapped_value";
-                if entry.origin == Origin::User && entry.flags & tasks::COROUTINE_FLAGS != 0 && thread::loops() > 0 && !is_value {
-                    monitor::suspended(fixed, frame);
+                if entry.origin == Origin::User && entry.flags & tasks::COROUTINE_FLAGS != 0 && thread.loops() > 0 && !is_value {
+                    monitor::suspended(fixed, thread, frame);
                 }
             } else if let (Some(role), false) = (entry.sync, value.is_null()) {
                 sync::returned(fixed, entry, role, frame, value);
@@ -202,9 +220,9 @@ fn note(fixed: &Fixed, frame_object: Obj, what: c_int, value: Obj) {
         }
         OPCODE => {
             let code = layout.code(frame);
-            let Some(Some(entry)) = state::with(|state, _| state.codes.entry(code)) else { return };
+            let Some(entry) = entry_of(thread, code) else { return };
             let offset = entry.proper(layout.offset(frame, code));
-            access::at_instruction(&Site { fixed, entry, frame, offset });
+            access::at_instruction(Site { fixed, thread, entry, frame, offset, watch: 0 });
         }
         _ => {}
     }
@@ -251,7 +269,7 @@ fn announce_semaphores(fixed: &Fixed) {
             let id = state::with(|state, _| state.objects.lock(layout, &mut state.names, object)).unwrap_or(0);
             let mut slot = ring::slot(Kind::LockNew, thread::tid());
             (slot.a, slot.b, slot.small) = (id, initial.unwrap_or(1).max(0) as u64, small);
-            tasks::say(slot);
+            tasks::say(thread::current(), slot);
         }
         ffi::Py_DecRef(objects);
     }

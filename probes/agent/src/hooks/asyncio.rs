@@ -52,14 +52,14 @@ fn set_running_loop(call: &Call) -> Obj {
 /// The loop has stopped: this thread is itself again.
 fn leave_task() {
     if thread::set_task(0) != 0 {
-        tasks::say(ring::slot(Kind::TaskSwitch, thread::tid()));
+        tasks::say(thread::current(), ring::slot(Kind::TaskSwitch, thread::tid()));
     }
 }
 
 fn fulfil(call: &Call) -> Obj {
     if let Some(fixed) = state::fixed() {
         thread::outermost(|| {
-            tasks::strand(fixed, tasks::current_frame(&fixed.layout));
+            tasks::strand(fixed, thread::current(), tasks::current_frame(&fixed.layout));
             sync::channel(fixed, Kind::Signal, call.receiver);
         });
     }
@@ -69,32 +69,32 @@ fn fulfil(call: &Call) -> Obj {
 /// The result is asked for: it is there, or asking fails.
 fn look_at(call: &Call) -> Obj {
     let result = call.go_on();
-    if !result.is_null() {
-        if let Some(fixed) = state::fixed() {
-            thread::outermost(|| observed(fixed, call.receiver));
-        }
+    if !result.is_null()
+        && let Some(fixed) = state::fixed()
+    {
+        thread::outermost(|| observed(fixed, call.receiver));
     }
     result
 }
 
 fn is_done(call: &Call) -> Obj {
     let result = call.go_on();
-    if result == object!(_Py_TrueStruct) {
-        if let Some(fixed) = state::fixed() {
-            thread::outermost(|| observed(fixed, call.receiver));
-        }
+    if result == object!(_Py_TrueStruct)
+        && let Some(fixed) = state::fixed()
+    {
+        thread::outermost(|| observed(fixed, call.receiver));
     }
     result
 }
 
 /// Somebody has seen that a future is done; if it is a task, it has ended.
 fn observed(fixed: &Fixed, future: Obj) {
-    tasks::strand(fixed, tasks::current_frame(&fixed.layout));
+    tasks::strand(fixed, thread::current(), tasks::current_frame(&fixed.layout));
     let ended = state::with(|state, _| state.tasks.remove(future as u64)).flatten();
     if let Some(task) = ended {
         let mut slot = ring::slot(Kind::TaskEnd, thread::tid());
         slot.a = task;
-        tasks::say(slot);
+        tasks::say(thread::current(), slot);
     }
     sync::channel(fixed, Kind::Observe, future);
 }
@@ -150,7 +150,7 @@ fn made(fixed: &Fixed, task: Obj, args: Obj, kwargs: Obj, complete: bool) -> Opt
     };
     type_info(layout, layout.type_of(task));
     let frame = tasks::current_frame(layout);
-    tasks::strand(fixed, frame);
+    tasks::strand(fixed, thread::current(), frame);
     let id = tasks::task_of(layout, coroutine);
     let stack = stacks::stack(fixed, frame, None);
     let ids = state::with(|state, _| {
@@ -160,7 +160,7 @@ fn made(fixed: &Fixed, task: Obj, args: Obj, kwargs: Obj, complete: bool) -> Opt
     let (future, name) = ids?;
     let mut slot = ring::slot(Kind::TaskNew, thread::tid());
     (slot.a, slot.b, slot.word, slot.stack) = (id, future, name, stack);
-    tasks::say(slot);
+    tasks::say(thread::current(), slot);
     Some(id)
 }
 
@@ -255,10 +255,8 @@ fn awaited(future: Obj, done: bool) {
     if future.is_null() {
         return;
     }
-    if done {
-        if let Some(fixed) = state::fixed() {
-            thread::outermost(|| observed(fixed, future));
-        }
+    if done && let Some(fixed) = state::fixed() {
+        thread::outermost(|| observed(fixed, future));
     }
     // SAFETY: the reference that `future_of` took.
     unsafe { ffi::Py_DecRef(future) };

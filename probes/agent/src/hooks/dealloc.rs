@@ -155,11 +155,11 @@ unsafe extern "C-unwind" fn other_ended(object: Obj) {
     while !class.is_null() {
         // SAFETY: `class` is a type object.
         let (destructor, base): (usize, Obj) = unsafe { (layout.slot(class, type_slot::DEALLOC), layout.slot(class, 256)) };
-        if destructor == other_ended as *const () as usize {
-            if let Some(original) = original(class) {
-                // SAFETY: the function that was in this slot of this type.
-                return unsafe { std::mem::transmute::<usize, Destructor>(original)(object) };
-            }
+        if destructor == other_ended as *const () as usize
+            && let Some(original) = original(class)
+        {
+            // SAFETY: the function that was in this slot of this type.
+            return unsafe { std::mem::transmute::<usize, Destructor>(original)(object) };
         }
         class = base;
     }

@@ -87,7 +87,7 @@ fn site(fixed: &Fixed) -> Option<Site> {
         let entry = codes::learn(fixed, layout.code(frame), layout.globals(frame))?;
         match entry.origin {
             Origin::User => {
-                tasks::strand(fixed, tasks::current_frame(layout));
+                tasks::strand(fixed, thread::current(), tasks::current_frame(layout));
                 let stack = stacks::stack(fixed, frame, None);
                 return Some(Site { frame, stack, tolerant });
             }
@@ -118,7 +118,7 @@ impl Site {
 /// Writes a record whose `word` is a path.
 fn say_path(mut slot: Slot, path: &str) {
     slot.word = state::with(|state, _| state.names.text(path)).unwrap_or(0);
-    tasks::say(slot);
+    tasks::say(thread::current(), slot);
 }
 
 /// A path argument (str, bytes or path-like), absolute; `None` for descriptors and what is no path.
@@ -396,7 +396,7 @@ fn say_write(fixed: &Fixed, handle: Handle, level: u8, data: Obj) -> Option<()> 
     if frame.is_null() {
         return None;
     }
-    tasks::strand(fixed, frame);
+    tasks::strand(fixed, thread::current(), frame);
     let (length, ends_line) = extent(layout, data);
     let mut slot = ring::slot(Kind::FileWrite, thread::tid());
     slot.stack = stacks::stack(fixed, frame, None);
@@ -404,7 +404,7 @@ fn say_write(fixed: &Fixed, handle: Handle, level: u8, data: Obj) -> Option<()> 
     (slot.a, slot.b) = (handle.file, handle.inode);
     slot.c = u64::from(length) | (handle.fd as u32 as u64) << 32;
     (slot.small, slot.short) = (level, u16::from(handle.append) | u16::from(ends_line) << 1);
-    tasks::say(slot);
+    tasks::say(thread::current(), slot);
     Some(())
 }
 
@@ -459,10 +459,10 @@ fn close(call: &Call) -> Obj {
             state.files.remove(call.receiver as u64)?;
             state.objects.known(call.receiver)
         })??;
-        tasks::strand(fixed, tasks::current_frame(&fixed.layout));
+        tasks::strand(fixed, thread::current(), tasks::current_frame(&fixed.layout));
         let mut slot = ring::slot(Kind::FileClose, thread::tid());
         slot.a = known;
-        tasks::say(slot);
+        tasks::say(thread::current(), slot);
         Some(())
     });
     result
@@ -483,7 +483,7 @@ fn lock_file(call: &Call) -> Obj {
         let handle = of_descriptor(fd)?;
         let operation = int(layout, call.argument(1, c"cmd"))? as i32;
         let frame = tasks::current_frame(layout);
-        tasks::strand(fixed, frame);
+        tasks::strand(fixed, thread::current(), frame);
         let stack = stacks::stack(fixed, frame, None);
         let path = std::fs::read_link(format!("/proc/self/fd/{fd}")).ok()?;
         let path = path.to_string_lossy();
@@ -491,7 +491,7 @@ fn lock_file(call: &Call) -> Obj {
         let say = |kind: Kind, small: u8| {
             let mut slot = ring::slot(kind, thread::tid());
             (slot.a, slot.b, slot.small, slot.stack) = (id, handle.inode, small, stack);
-            tasks::say(slot);
+            tasks::say(thread::current(), slot);
         };
         if new {
             say(Kind::LockNew, FILE);

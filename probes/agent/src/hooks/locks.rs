@@ -1,5 +1,10 @@
 //! `_thread.lock` and `_thread.RLock`: made, waited for, acquired, released. Conditions, semaphores, events and queues
 //! are written in Python on top of these.
+//!
+//! A critical section in which nothing is recorded says nothing: neither is it order, nor does it keep anything out. So an
+//! acquisition is pending until its thread has something to record, and forgotten when the release comes first. Not so
+//! while the thread holds other locks (the order in which locks are taken matters), when it had to wait, or when the lock
+//! was ever released by another thread than the one that took it (then acquiring it is being told something).
 
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
@@ -9,8 +14,9 @@ use crate::ffi::{self, Obj, field};
 use crate::hooks::{Call, exchange_all, exchange_slot, of, threads};
 use crate::layout::{Layout, type_slot};
 use crate::objects::type_info;
-use crate::state::{self, Fixed};
-use crate::{names, object, ring, stacks, tasks, thread};
+use crate::state::{self, Fixed, State};
+use crate::thread::{self, Thread};
+use crate::{names, object, ring, stacks, tasks};
 
 const LOCK: u8 = 0;
 const RLOCK: u8 = 1;
@@ -20,6 +26,7 @@ const NEVER: u8 = 2;
 
 static LOCK_NEW: AtomicUsize = AtomicUsize::new(0);
 static RLOCK_NEW: AtomicUsize = AtomicUsize::new(0);
+static LOCK_TYPE: AtomicUsize = AtomicUsize::new(0);
 static RLOCK_TYPE: AtomicUsize = AtomicUsize::new(0);
 
 pub fn start(layout: &Layout) {
@@ -27,6 +34,7 @@ pub fn start(layout: &Layout) {
     let module = unsafe { ffi::PyImport_ImportModule(c"_thread".as_ptr()) };
     let lock = of(module, c"LockType");
     let rlock = of(module, c"RLock");
+    LOCK_TYPE.store(lock as usize, Ordering::Relaxed);
     RLOCK_TYPE.store(rlock as usize, Ordering::Relaxed);
     for class in [lock, rlock] {
         exchange_all(layout, class, &[c"acquire", c"acquire_lock", c"__enter__"], acquire);
@@ -43,49 +51,307 @@ pub fn start(layout: &Layout) {
     }
 }
 
-/// Says something about a lock, with the stack of the running thread.
-fn say(fixed: &Fixed, kind: Kind, lock: Obj, small: u8, times: u64) {
-    let layout = &fixed.layout;
-    let frame = tasks::current_frame(layout);
-    if frame.is_null() {
-        return;
-    }
-    tasks::strand(fixed, frame);
-    let stack = stacks::stack(fixed, frame, None);
-    say_at(fixed, kind, lock, small, times, stack);
+/// A lock that its thread holds and that the ring was not told of.
+#[derive(Clone, Copy)]
+pub struct Pending {
+    lock: Obj,
+    stack: u32,
+    patience: u8,
+    /// The thread's epoch before.
+    epoch: u32,
 }
 
-fn say_at(fixed: &Fixed, kind: Kind, lock: Obj, small: u8, times: u64, stack: u32) {
+/// What is known of a lock, as a word of `State::locks`: the thread that holds it, how often, and these.
+mod word {
+    use crate::thread::Thread;
+
+    const HOLDER: u64 = (1 << 48) - 1;
+    const ONCE: u64 = 1 << 48;
+    const DEPTH: u64 = 0xff << 48;
+    /// The lock whose release says that a thread has ended.
+    pub const SENTINEL: u64 = 1 << 62;
+    /// Another thread than its holder has released it once.
+    pub const SIGNALS: u64 = 1 << 63;
+
+    pub fn holder(word: u64) -> Option<&'static Thread> {
+        // SAFETY: stored by `taken`, from a reference that lives for ever.
+        unsafe { ((word & HOLDER) as *const Thread).as_ref() }
+    }
+
+    pub fn taken(word: u64, holder: &'static Thread) -> u64 {
+        free(word) | std::ptr::from_ref(holder) as u64 & HOLDER | ONCE
+    }
+
+    pub fn free(word: u64) -> u64 {
+        word & (SENTINEL | SIGNALS)
+    }
+
+    pub fn deeper(word: u64) -> u64 {
+        if word & DEPTH == DEPTH { word } else { word + ONCE }
+    }
+
+    /// One level less; `None` when that was the last one.
+    pub fn shallower(word: u64) -> Option<u64> {
+        (word & DEPTH > ONCE).then(|| word - ONCE)
+    }
+}
+
+/// Tells of the lock that the thread holds.
+#[cold]
+pub fn tell_pending(state: &mut State, layout: &Layout, thread: &'static Thread) {
+    let Some(pending) = thread.pending.take() else { return };
+    let mut slot = ring::slot(Kind::LockAcquired, thread.tid());
+    slot.a = state.objects.lock(layout, &mut state.names, pending.lock);
+    (slot.small, slot.stack) = (pending.patience, pending.stack);
+    thread.holding.set(thread.holding.get() + 1);
+    if slot.a != 0 {
+        ring::push(slot);
+    }
+}
+
+/// A lock object is freed.
+pub fn ended(state: &mut State, lock: Obj) {
+    state.kept.retain(|kept| kept.lock != lock);
+    let Some(word) = state.locks.remove(lock as u64) else { return };
+    if let Some(holder) = word::holder(word) {
+        let_go(holder, lock);
+    }
+}
+
+/// Its holder does not hold it any more.
+fn let_go(holder: &'static Thread, lock: Obj) {
+    match holder.pending.get() {
+        Some(pending) if pending.lock == lock => holder.pending.set(None),
+        _ => holder.holding.set(holder.holding.get().saturating_sub(1)),
+    }
+}
+
+/// An acquisition.
+#[derive(Clone, Copy)]
+struct Taking {
+    lock: Obj,
+    stack: u32,
+    patience: u8,
+    /// It matters even if nothing happens while the lock is held.
+    at_once: bool,
+}
+
+/// What became of an operation.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Outcome {
+    Done,
+    /// The lock has to be made known first.
+    Unknown,
+    /// The lock says that a thread has ended; it keeps nothing out.
+    Sentinel,
+}
+
+#[inline]
+fn take(state: &mut State, layout: &Layout, thread: &'static Thread, taking: Taking) -> Outcome {
+    let lock = taking.lock;
+    let Some(known) = state.locks.value(lock as u64) else { return Outcome::Unknown };
+    let before = *known;
+    if before & word::SENTINEL != 0 {
+        return Outcome::Sentinel;
+    }
+    let again = match word::holder(before) {
+        Some(holder) if std::ptr::eq(holder, thread) => true,
+        Some(holder) => {
+            // Its release was not seen.
+            let_go(holder, lock);
+            false
+        }
+        None => false,
+    };
+    *known = if again { word::deeper(before) } else { word::taken(before, thread) };
+    let mute = !taking.at_once
+        && !again
+        && before & word::SIGNALS == 0
+        && thread.holding.get() == 0
+        && thread.semaphores.get() == 0
+        && thread.pending.get().is_none();
+    if mute {
+        let Taking { lock, stack, patience, .. } = taking;
+        thread.pending.set(Some(Pending { lock, stack, patience, epoch: thread.epoch() }));
+        thread.next_epoch();
+        return Outcome::Done;
+    }
+    thread.next_epoch();
+    let mut slot = ring::slot(Kind::LockAcquired, thread.tid());
+    slot.a = state.objects.lock(layout, &mut state.names, lock);
+    (slot.small, slot.stack) = (taking.patience, taking.stack);
+    state.settle(layout, thread);
+    if !again {
+        thread.holding.set(thread.holding.get() + 1);
+    }
+    if slot.a != 0 {
+        ring::push(slot);
+    }
+    Outcome::Done
+}
+
+/// The release of a lock that is pending: as if it had not been taken.
+#[inline]
+fn take_back(state: &mut State, thread: &'static Thread, lock: Obj) -> bool {
+    match thread.pending.get() {
+        Some(pending) if pending.lock == lock => {
+            if let Some(known) = state.locks.value(lock as u64) {
+                *known = word::free(*known);
+            }
+            thread.pending.set(None);
+            thread.back_to_epoch(pending.epoch);
+            true
+        }
+        _ => false,
+    }
+}
+
+fn leave(state: &mut State, layout: &Layout, thread: &'static Thread, lock: Obj, stack: u32) -> Outcome {
+    let Some(known) = state.locks.value(lock as u64) else { return Outcome::Unknown };
+    let before = *known;
+    if before & word::SENTINEL != 0 {
+        return Outcome::Sentinel;
+    }
+    let holder = word::holder(before);
+    match holder {
+        Some(holder) if std::ptr::eq(holder, thread) => match word::shallower(before) {
+            Some(after) => *known = after,
+            None => {
+                *known = word::free(before);
+                let_go(thread, lock);
+            }
+        },
+        other => {
+            *known = word::free(before) | word::SIGNALS;
+            if let Some(holder) = other {
+                tell_and_let_go(state, layout, holder, lock);
+            }
+        }
+    }
+    thread.next_epoch();
+    let mut slot = ring::slot(Kind::LockReleased, thread.tid());
+    slot.a = state.objects.lock(layout, &mut state.names, lock);
+    slot.stack = stack;
+    state.settle(layout, thread);
+    if slot.a != 0 {
+        ring::push(slot);
+    }
+    Outcome::Done
+}
+
+/// The holder may not have told yet that it took the lock.
+fn tell_and_let_go(state: &mut State, layout: &Layout, holder: &'static Thread, lock: Obj) {
+    if holder.pending.get().is_some_and(|pending| pending.lock == lock) {
+        state.settle(layout, holder);
+    }
+    let_go(holder, lock);
+}
+
+/// Makes a lock known, outside the gate.
+#[cold]
+fn make_known(fixed: &Fixed, lock: Obj) {
     let layout = &fixed.layout;
     type_info(layout, layout.type_of(lock));
-    thread::next_epoch();
     state::with(|state, _| {
-        state.recent.flush_thread();
-        let mut slot = ring::slot(kind, thread::tid());
-        slot.a = state.objects.lock(layout, &mut state.names, lock);
-        (slot.small, slot.stack) = (small, stack);
-        if slot.a != 0 {
-            (0..times).for_each(|_| ring::push(slot));
+        // So that its end is told.
+        if state.objects.lock(layout, &mut state.names, lock) != 0 {
+            state.locks.set(lock as u64, 0);
         }
     });
 }
 
-fn note(kind: Kind, lock: Obj, small: u8, times: u64) {
-    if let Some(fixed) = state::fixed() {
-        thread::outermost(|| {
-            if kind == Kind::LockNew || SECOND_STRAND.load(Ordering::Relaxed) {
-                return say(fixed, kind, lock, small, times);
-            }
-            match kind {
-                Kind::LockAcquired => keep(fixed, lock, small, times),
-                Kind::LockReleased => (0..times).for_each(|_| give_up(lock)),
-                Kind::LockWait => {
-                    tell(fixed);
-                    say(fixed, kind, lock, small, times);
-                }
-                _ => {}
+/// The lock says that a thread has ended.
+pub fn mark_sentinel(lock: Obj) {
+    state::with(|state, _| state.locks.set(lock as u64, word::SENTINEL));
+}
+
+fn is_sentinel(lock: Obj) -> bool {
+    let known = state::with(|state, _| state.locks.get(lock as u64)).flatten();
+    known.is_some_and(|word| word & word::SENTINEL != 0)
+}
+
+/// The running thread's innermost frame, once it is clear which strand runs.
+#[inline]
+fn frame(fixed: &Fixed, thread: &'static Thread) -> Option<Obj> {
+    let frame = tasks::current_frame(&fixed.layout);
+    if frame.is_null() {
+        return None;
+    }
+    tasks::strand(fixed, thread, frame);
+    Some(frame)
+}
+
+#[inline]
+fn acquired(fixed: &Fixed, thread: &'static Thread, lock: Obj, patience: u8, at_once: bool) -> Outcome {
+    let outcome = thread.outermost(|| {
+        if !SECOND_STRAND.load(Ordering::Relaxed) {
+            keep(fixed, lock, patience);
+            return Outcome::Done;
+        }
+        let Some(frame) = frame(fixed, thread) else { return Outcome::Done };
+        let stack = stacks::stack(fixed, frame, None);
+        enter(fixed, thread, Taking { lock, stack, patience, at_once })
+    });
+    outcome.unwrap_or(Outcome::Done)
+}
+
+#[inline]
+fn enter(fixed: &Fixed, thread: &'static Thread, taking: Taking) -> Outcome {
+    let take = || state::with(|state, layout| take(state, layout, thread, taking)).unwrap_or(Outcome::Done);
+    match take() {
+        Outcome::Unknown => {
+            make_known(fixed, taking.lock);
+            take()
+        }
+        outcome => outcome,
+    }
+}
+
+#[inline]
+fn released(fixed: &Fixed, thread: &'static Thread, lock: Obj) {
+    thread.outermost(|| {
+        if !SECOND_STRAND.load(Ordering::Relaxed) {
+            return give_up(lock);
+        }
+        // Another task may be running than the one that took the lock.
+        if thread.loops() > 0 && frame(fixed, thread).is_none() {
+            return;
+        }
+        if state::with(|state, _| take_back(state, thread, lock)) == Some(true) {
+            return;
+        }
+        let Some(frame) = frame(fixed, thread) else { return };
+        let stack = stacks::stack(fixed, frame, None);
+        let leave = || state::with(|state, layout| leave(state, layout, thread, lock, stack));
+        if leave() == Some(Outcome::Unknown) {
+            make_known(fixed, lock);
+            leave();
+        }
+    });
+}
+
+/// Says something else about a lock, with the stack of the running thread.
+fn say(fixed: &Fixed, thread: &'static Thread, kind: Kind, lock: Obj, small: u8) {
+    thread.outermost(|| {
+        let Some(frame) = frame(fixed, thread) else { return };
+        let stack = stacks::stack(fixed, frame, None);
+        make_known_once(fixed, lock);
+        let layout = &fixed.layout;
+        thread.next_epoch();
+        state::with(|state, _| {
+            let mut slot = ring::slot(kind, thread.tid());
+            slot.a = state.objects.lock(layout, &mut state.names, lock);
+            (slot.small, slot.stack) = (small, stack);
+            if slot.a != 0 {
+                state.say(layout, thread, slot);
             }
         });
+    });
+}
+
+fn make_known_once(fixed: &Fixed, lock: Obj) {
+    if state::with(|state, _| state.locks.get(lock as u64).is_none()) == Some(true) {
+        make_known(fixed, lock);
     }
 }
 
@@ -94,48 +360,44 @@ static SECOND_STRAND: AtomicBool = AtomicBool::new(false);
 
 /// A lock that the single strand holds.
 #[derive(Clone, Copy)]
-pub struct Held {
-    pub lock: Obj,
+pub struct Kept {
+    lock: Obj,
     stack: u32,
-    small: u8,
+    patience: u8,
 }
 
-const MOST_HELD: usize = 256;
+const MOST_KEPT: usize = 256;
 
-fn keep(fixed: &Fixed, lock: Obj, small: u8, times: u64) {
+fn keep(fixed: &Fixed, lock: Obj, patience: u8) {
     let frame = tasks::current_frame(&fixed.layout);
     if frame.is_null() {
         return;
     }
     let stack = stacks::stack(fixed, frame, None);
-    type_info(&fixed.layout, fixed.layout.type_of(lock));
-    state::with(|state, layout| {
-        // So that its end is told, should it come while the lock is held.
-        state.objects.lock(layout, &mut state.names, lock);
-        for _ in 0..times {
-            if state.held.len() < MOST_HELD {
-                state.held.push(Held { lock, stack, small });
-            }
+    make_known_once(fixed, lock);
+    state::with(|state, _| {
+        if state.kept.len() < MOST_KEPT {
+            state.kept.push(Kept { lock, stack, patience });
         }
     });
 }
 
 fn give_up(lock: Obj) {
     state::with(|state, _| {
-        if let Some(at) = state.held.iter().rposition(|held| held.lock == lock) {
-            state.held.remove(at);
+        if let Some(at) = state.kept.iter().rposition(|kept| kept.lock == lock) {
+            state.kept.remove(at);
         }
     });
 }
 
-/// From here on every operation is recorded; first what is held already.
+/// From here on every operation counts; first what is held already.
 pub fn tell(fixed: &Fixed) {
     if SECOND_STRAND.swap(true, Ordering::AcqRel) {
         return;
     }
-    let held = state::with(|state, _| std::mem::take(&mut state.held)).unwrap_or_default();
-    for Held { lock, stack, small } in held {
-        say_at(fixed, Kind::LockAcquired, lock, small, 1, stack);
+    let kept = state::with(|state, _| std::mem::take(&mut state.kept)).unwrap_or_default();
+    for Kept { lock, stack, patience } in kept {
+        enter(fixed, thread::current(), Taking { lock, stack, patience, at_once: true });
     }
 }
 
@@ -166,62 +428,85 @@ fn is_negative(layout: &Layout, value: Obj) -> bool {
 }
 
 /// Is the lock taken, so that acquiring it now would have to wait? Read without any barrier: only says whether to note a wait.
+#[inline]
 fn is_taken(layout: &Layout, lock: Obj) -> bool {
     // SAFETY: fields of the interpreter's lock objects, told apart by their size.
     unsafe {
         let class = layout.type_of(lock);
-        let own = layout.slot::<isize>(class, type_slot::BASICSIZE) - layout.header as isize;
-        let is_rlock = ffi::PyType_IsSubtype(class, RLOCK_TYPE.load(Ordering::Relaxed) as Obj) != 0;
-        if is_rlock {
+        if class as usize != LOCK_TYPE.load(Ordering::Relaxed)
+            && ffi::PyType_IsSubtype(class, RLOCK_TYPE.load(Ordering::Relaxed) as Obj) != 0
+        {
             let owner: u64 = field(lock, layout.header + 8);
             return owner != 0 && owner != libc::pthread_self() as u64;
         }
+        let own = layout.slot::<isize>(class, type_slot::BASICSIZE) - layout.header as isize;
         if own == 8 { field::<u8>(lock, layout.header) & 1 != 0 } else { field::<u8>(lock, layout.header + 16) != 0 }
     }
 }
 
 fn acquire(call: &Call) -> Obj {
     let Some(fixed) = state::fixed() else { return call.go_on() };
-    let lock = call.receiver;
-    if let Some(token) = threads::ended_by_lock(lock) {
-        let result = call.go_on();
-        if result == object!(_Py_TrueStruct) {
-            threads::joined(fixed, token);
-        }
-        return result;
-    }
-    let patience = patience(&fixed.layout, call);
-    if patience != NEVER && is_taken(&fixed.layout, lock) {
-        note(Kind::LockWait, lock, patience, 1);
+    if is_taken(&fixed.layout, call.receiver) {
+        return acquire_taken(fixed, call);
     }
     let result = call.go_on();
     if result == object!(_Py_TrueStruct) {
-        note(Kind::LockAcquired, lock, patience, 1);
-    } else if result == object!(_Py_FalseStruct) {
-        note(Kind::LockFailed, lock, patience, 1);
+        let patience = patience(&fixed.layout, call);
+        if acquired(fixed, thread::current(), call.receiver, patience, false) == Outcome::Sentinel {
+            threads::joined_by_lock(fixed, call.receiver);
+        }
+    }
+    result
+}
+
+/// Somebody holds the lock: this is a join, or a wait, or a try that fails.
+fn acquire_taken(fixed: &Fixed, call: &Call) -> Obj {
+    let lock = call.receiver;
+    if is_sentinel(lock) {
+        let result = call.go_on();
+        if result == object!(_Py_TrueStruct) {
+            threads::joined_by_lock(fixed, lock);
+        }
+        return result;
+    }
+    let thread = thread::current();
+    let patience = patience(&fixed.layout, call);
+    if patience != NEVER {
+        thread.outermost(|| tell(fixed));
+        say(fixed, thread, Kind::LockWait, lock, patience);
+    }
+    let result = call.go_on();
+    if result == object!(_Py_TrueStruct) {
+        acquired(fixed, thread, lock, patience, true);
+    } else if patience != NEVER {
+        say(fixed, thread, Kind::LockFailed, lock, patience);
     }
     result
 }
 
 fn release(call: &Call) -> Obj {
-    if threads::ended_by_lock(call.receiver).is_none() {
-        note(Kind::LockReleased, call.receiver, 0, 1);
+    if let Some(fixed) = state::fixed() {
+        released(fixed, thread::current(), call.receiver);
     }
     call.go_on()
 }
 
 /// `Condition.wait` gives an RLock up whole, however often it was taken.
 fn release_all(call: &Call) -> Obj {
-    let times = state::fixed().map_or(1, |fixed| depth(&fixed.layout, call.receiver));
-    note(Kind::LockReleased, call.receiver, 0, times);
+    if let Some(fixed) = state::fixed() {
+        let times = depth(&fixed.layout, call.receiver);
+        (0..times).for_each(|_| released(fixed, thread::current(), call.receiver));
+    }
     call.go_on()
 }
 
 fn acquire_again(call: &Call) -> Obj {
     let result = call.go_on();
-    if !result.is_null() {
-        let times = state::fixed().map_or(1, |fixed| depth(&fixed.layout, call.receiver));
-        note(Kind::LockAcquired, call.receiver, FOREVER, times);
+    if let (false, Some(fixed)) = (result.is_null(), state::fixed()) {
+        let times = depth(&fixed.layout, call.receiver);
+        for _ in 0..times {
+            acquired(fixed, thread::current(), call.receiver, FOREVER, false);
+        }
     }
     result
 }
@@ -233,10 +518,16 @@ fn depth(layout: &Layout, rlock: Obj) -> u64 {
     (count + u64::from(layout.minor >= 14)).clamp(1, 64)
 }
 
+fn note_new(lock: Obj, kind: u8) {
+    if let Some(fixed) = state::fixed() {
+        say(fixed, thread::current(), Kind::LockNew, lock, kind);
+    }
+}
+
 fn allocate(call: &Call) -> Obj {
     let lock = call.go_on();
     if !lock.is_null() {
-        note(Kind::LockNew, lock, LOCK, 1);
+        note_new(lock, LOCK);
     }
     lock
 }
@@ -254,7 +545,7 @@ fn made(original: &AtomicUsize, kind: u8, class: Obj, args: Obj, kwargs: Obj) ->
     let lock =
         unsafe { std::mem::transmute::<usize, ffi::KeywordFunction>(original.load(Ordering::Relaxed))(class, args, kwargs) };
     if !lock.is_null() && ring::recording() {
-        note(Kind::LockNew, lock, kind, 1);
+        note_new(lock, kind);
     }
     lock
 }

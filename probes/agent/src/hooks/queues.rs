@@ -29,7 +29,7 @@ fn get(call: &Call) -> Obj {
 fn say(kind: Kind, call: &Call) {
     if let Some(fixed) = state::fixed() {
         thread::outermost(|| {
-            tasks::strand(fixed, tasks::current_frame(&fixed.layout));
+            tasks::strand(fixed, thread::current(), tasks::current_frame(&fixed.layout));
             sync::channel(fixed, kind, call.receiver);
         });
     }

@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use racetrace_probes::wire::Kind;
 
 use crate::ffi::{self, METH_KEYWORDS, METH_VARARGS, MethodDef, Obj};
-use crate::hooks::{Call, exchange_all, of};
+use crate::hooks::{Call, exchange_all, locks, of};
 use crate::layout::Layout;
 use crate::objects::type_info;
 use crate::state::{self, Fixed};
@@ -49,10 +49,10 @@ fn start_thread(call: &Call) -> Obj {
     watch::activate(fixed);
     thread::outermost(|| {
         let frame = tasks::current_frame(&fixed.layout);
-        tasks::strand(fixed, frame);
+        tasks::strand(fixed, thread::current(), frame);
         let mut slot = ring::slot(Kind::ThreadStart, thread::tid());
         (slot.a, slot.stack) = (token, stacks::stack(fixed, frame, None));
-        tasks::say(slot);
+        tasks::say(thread::current(), slot);
     });
     let handle = call.argument(1, c"handle");
     if !handle.is_null() && handle != object!(_Py_NoneStruct) && fixed.layout.minor >= 13 {
@@ -101,7 +101,7 @@ unsafe extern "C-unwind" fn begin(pair: Obj, args: Obj, kwargs: Obj) -> Obj {
     if result.is_null() {
         tell_failure(function);
     }
-    thread::outermost(|| tasks::say(ring::slot(Kind::ThreadEnd, thread::tid())));
+    thread::outermost(|| tasks::say(thread::current(), ring::slot(Kind::ThreadEnd, thread::tid())));
     TOKEN.with(|current| current.set(0));
     // SAFETY: asks whether an exception is set; None is a new reference.
     unsafe {
@@ -145,7 +145,7 @@ pub fn introduce(token: u64, name: &str) {
     let word = state::with(|state, _| state.names.text(name)).unwrap_or(0);
     let mut slot = ring::slot(Kind::ThreadBegin, thread::tid());
     (slot.a, slot.word) = (token, word);
-    tasks::say(slot);
+    tasks::say(thread::current(), slot);
 }
 
 /// The `threading.Thread`'s name, when that is what runs.
@@ -182,25 +182,28 @@ fn set_sentinel(call: &Call) -> Obj {
     let token = TOKEN.with(Cell::get);
     if !lock.is_null() && token != 0 {
         remember(lock, token);
+        locks::mark_sentinel(lock);
     }
     lock
 }
 
-/// Is this lock a thread's sentinel? Its token then.
-/// (A thread takes its own sentinel when it begins: that is no join, but no lock of the program's either.)
-pub fn ended_by_lock(lock: Obj) -> Option<u64> {
-    known(lock)
+/// Whoever gets a thread's sentinel knows that the thread has ended. (A thread takes its own sentinel when it begins: that
+/// is no join, but no lock of the program's either.)
+pub fn joined_by_lock(fixed: &Fixed, sentinel: Obj) {
+    if let Some(token) = known(sentinel) {
+        joined(fixed, token);
+    }
 }
 
-pub fn joined(fixed: &Fixed, token: u64) {
+fn joined(fixed: &Fixed, token: u64) {
     if token == TOKEN.with(Cell::get) {
         return;
     }
     thread::outermost(|| {
-        tasks::strand(fixed, tasks::current_frame(&fixed.layout));
+        tasks::strand(fixed, thread::current(), tasks::current_frame(&fixed.layout));
         let mut slot = ring::slot(Kind::ThreadJoin, thread::tid());
         slot.a = token;
-        tasks::say(slot);
+        tasks::say(thread::current(), slot);
     });
 }
 
@@ -208,20 +211,20 @@ pub fn joined(fixed: &Fixed, token: u64) {
 fn join(call: &Call) -> Obj {
     let result = call.go_on();
     let Some(fixed) = state::fixed() else { return result };
-    if !result.is_null() {
-        if let Some(token) = known(call.receiver) {
-            let done = of(call.receiver, c"is_done");
-            // SAFETY: calls a method without arguments, which notes the join by itself when the thread has ended.
-            unsafe {
-                if !done.is_null() {
-                    let answer = ffi::PyObject_CallObject(done, std::ptr::null_mut());
-                    if answer == object!(_Py_TrueStruct) && ring::recording() {
-                        joined(fixed, token);
-                    }
-                    for object in [done, answer] {
-                        if !object.is_null() {
-                            ffi::Py_DecRef(object);
-                        }
+    if !result.is_null()
+        && let Some(token) = known(call.receiver)
+    {
+        let done = of(call.receiver, c"is_done");
+        // SAFETY: calls a method without arguments, which notes the join by itself when the thread has ended.
+        unsafe {
+            if !done.is_null() {
+                let answer = ffi::PyObject_CallObject(done, std::ptr::null_mut());
+                if answer == object!(_Py_TrueStruct) && ring::recording() {
+                    joined(fixed, token);
+                }
+                for object in [done, answer] {
+                    if !object.is_null() {
+                        ffi::Py_DecRef(object);
                     }
                 }
             }
@@ -232,10 +235,10 @@ fn join(call: &Call) -> Obj {
 
 fn is_done(call: &Call) -> Obj {
     let result = call.go_on();
-    if result == object!(_Py_TrueStruct) {
-        if let (Some(fixed), Some(token)) = (state::fixed(), known(call.receiver)) {
-            joined(fixed, token);
-        }
+    if result == object!(_Py_TrueStruct)
+        && let (Some(fixed), Some(token)) = (state::fixed(), known(call.receiver))
+    {
+        joined(fixed, token);
     }
     result
 }

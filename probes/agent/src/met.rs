@@ -1,0 +1,154 @@
+//! What a watch met last, so that meeting the same again costs a few comparisons. It decides nothing: everything in it was
+//! decided elsewhere, and says under which conditions it still holds.
+
+use std::cell::UnsafeCell;
+use std::sync::atomic::{AtomicBool, AtomicPtr};
+
+use racetrace_probes::method::{self, Function, Method};
+use racetrace_probes::plan::{Operation, Watch};
+
+use crate::ffi::Obj;
+use crate::layout::{Layout, type_slot};
+
+/// Between the beginning of a loop and its first step lie a few instructions at most (those of an inlined comprehension).
+const CLOSE: u32 = 16;
+
+/// One watch's memory.
+pub struct Memory {
+    /// Only touched inside the gate.
+    met: UnsafeCell<Met>,
+    /// What the watched call does, if it is one of these.
+    pub methods: &'static [Method],
+    pub function: Option<&'static Function>,
+    /// Of the beginning of a loop, its step; of a step, the beginning.
+    pub other: Option<usize>,
+    /// The step of a loop that walked what cannot change is not watched any more.
+    pub rests: AtomicBool,
+    /// The loop walks now this, now that.
+    pub mixed: AtomicBool,
+    /// What was found to be the builtin function: its definition, or a type. Neither is ever freed.
+    pub callable: AtomicPtr<u8>,
+}
+
+// SAFETY: what can change is atomic or only touched inside the gate (see `Memory::get`).
+unsafe impl Sync for Memory {}
+// SAFETY: as above; addresses in it are compared and never followed.
+unsafe impl Send for Memory {}
+
+impl Memory {
+    fn of(operation: &Operation) -> Memory {
+        let methods = match operation {
+            Operation::MethodCall { method, .. } => method::methods(method),
+            _ => &[],
+        };
+        let function = match operation {
+            Operation::FunctionCall { function, .. } => method::function_named(function),
+            _ => None,
+        };
+        Memory {
+            met: UnsafeCell::new(Met::NOTHING),
+            methods,
+            function,
+            other: None,
+            rests: AtomicBool::new(false),
+            mixed: AtomicBool::new(false),
+            callable: AtomicPtr::new(std::ptr::null_mut()),
+        }
+    }
+
+    /// One for each watch.
+    pub fn all(watches: &[Watch]) -> Box<[Memory]> {
+        let mut all: Box<[Memory]> = watches.iter().map(|watch| Memory::of(&watch.operation)).collect();
+        let mut begun = None;
+        for (number, watch) in watches.iter().enumerate() {
+            match watch.operation {
+                Operation::IterBegin { .. } => begun = Some((number, watch.offset)),
+                Operation::IterNext { .. } => {
+                    let begin = begun.take().filter(|(_, offset)| watch.offset - offset <= CLOSE).map(|(begin, _)| begin);
+                    if let Some(begin) = begin {
+                        all[begin].other = Some(number);
+                        all[number].other = Some(begin);
+                    }
+                }
+                _ => {}
+            }
+        }
+        all
+    }
+
+    /// # Safety
+    /// Called inside the gate, and not kept beyond it.
+    #[expect(clippy::mut_from_ref, reason = "the gate makes it exclusive")]
+    #[inline(always)]
+    pub unsafe fn get(&self) -> &mut Met {
+        // SAFETY: said by the caller.
+        unsafe { &mut *self.met.get() }
+    }
+}
+
+#[derive(Clone, Copy)]
+pub struct Met {
+    /// A subject and its id: as long as no subject has ended since.
+    object: Obj,
+    id: u64,
+    era: u64,
+    /// A key's id, defined to the ring as long as no definitions were forgotten.
+    key: u64,
+    key_era: u32,
+    /// The cell of the subject and the key in `recent`.
+    pub cell: u32,
+    /// A class, as long as it is not changed, and what was found out about its instances.
+    class: Obj,
+    version: u32,
+    verdict: u8,
+}
+
+impl Met {
+    const NOTHING: Met = Met {
+        object: std::ptr::null_mut(),
+        id: 0,
+        era: 0,
+        key: 0,
+        key_era: 0,
+        cell: 0,
+        class: std::ptr::null_mut(),
+        version: 0,
+        verdict: 0,
+    };
+
+    /// The subject's id.
+    #[inline(always)]
+    pub fn id(&self, object: Obj, era: u64) -> Option<u64> {
+        (self.object == object && self.era == era).then_some(self.id)
+    }
+
+    #[inline(always)]
+    pub fn has_key(&self, key: u64, era: u32) -> bool {
+        self.key == key && self.key_era == era
+    }
+
+    pub fn meet(&mut self, object: Obj, id: u64, era: u64, key: u64, key_era: u32) {
+        (self.object, self.id, self.era) = (object, id, era);
+        (self.key, self.key_era) = (key, key_era);
+        self.cell = crate::recent::cell_of(id, key);
+    }
+
+    /// What was found out about instances of the class.
+    #[inline(always)]
+    pub fn verdict(&self, layout: &Layout, class: Obj) -> Option<u8> {
+        (self.class == class && self.version == version(layout, class)).then_some(self.verdict)
+    }
+
+    /// `version` is the class's from before the verdict was found. A class without one does not say when it is changed.
+    pub fn judge(&mut self, class: Obj, version: u32, verdict: u8) {
+        if version != 0 {
+            (self.class, self.version, self.verdict) = (class, version, verdict);
+        }
+    }
+}
+
+#[inline(always)]
+pub fn version(layout: &Layout, class: Obj) -> u32 {
+    // SAFETY: `class` is a type object; its version tag changes with every change of it or its bases.
+    unsafe { layout.slot(class, type_slot::VERSION_TAG) }
+}
