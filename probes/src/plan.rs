@@ -223,6 +223,9 @@ pub struct Span {
     /// What the source calls the receivers (of plain functions: the functions); empty if nothing.
     pub read_path: String,
     pub write_path: String,
+    /// Both are direct accesses to one attribute or item, which code of its class may compute: a property, a descriptor,
+    /// `__getitem__`. Without such code below them they are a window, and no span.
+    pub computed: bool,
 }
 
 /// Makes the plan for `code`.

@@ -1,5 +1,5 @@
-//! Windows that span functions: what one call gave flows into another call, or decides about it. Whether the two touch
-//! the same subject shows only when the program runs.
+//! Windows that span functions: what one call gave flows into another call, or decides about it; calls that attributes and
+//! items hide included. Whether the two touch the same subject shows only when the program runs.
 
 use crate::access::{Access, Space, called_name};
 use crate::call::{Call, calls};
@@ -36,11 +36,13 @@ pub fn find(facts: &Facts<'_>, dependence: &mut Dependence<'_>) -> Vec<Span> {
         }
     }
     let calls = ends.len();
-    if calls == 0 || calls > MOST_CALLS {
+    if calls > MOST_CALLS {
         return Vec::new();
     }
+    let read_too = computed_reads(facts);
     let direct = facts.accesses.iter().filter(|access| access.writes()).filter_map(|access| direct_end(facts, access));
-    ends.extend(direct.take(MOST_CALLS));
+    let of_interest = |end: &End| calls > 0 || (end.base != NOTHING && read_too.binary_search(&end.named).is_ok());
+    ends.extend(direct.filter(of_interest).take(MOST_CALLS));
     let callee = |end: &End| Call::at(facts.flow, facts.code, end.instruction as usize).map(|call| call.callee);
     let mut callees: Vec<Value> = ends.iter().filter_map(callee).collect();
     callees.sort_unstable();
@@ -95,9 +97,6 @@ impl Search<'_, '_, '_> {
                 self.found.push((read.base != act.base, kind, *read, *act));
             }
         }
-        if act.direct {
-            return;
-        }
         for source in accesses {
             let Some(access) = self.facts.accesses.get(source.access as usize) else { continue };
             let value = self.facts.flow.output(access.instruction as usize, 0);
@@ -105,9 +104,8 @@ impl Search<'_, '_, '_> {
                 continue;
             }
             let Some(read) = direct_end(self.facts, access) else { continue };
-            let pair =
-                fits(&read, act) && !self.found.iter().any(|(_, known, from, to)| (*known, from, to) == (kind, &read, act));
-            if pair {
+            let fits = if act.direct { may_be_computed(&read, act) } else { fits(&read, act) };
+            if fits && !self.found.iter().any(|(_, known, from, to)| (*known, from, to) == (kind, &read, act)) {
                 self.found.push((read.base != act.base, kind, read, *act));
             }
         }
@@ -129,6 +127,7 @@ impl Search<'_, '_, '_> {
                 write: offset(act),
                 read_path: path(read),
                 write_path: path(act),
+                computed: read.direct && act.direct,
             })
             .collect();
         spans.sort_by_key(|span| (span.write, span.read, span.kind));
@@ -142,6 +141,19 @@ impl Search<'_, '_, '_> {
 fn fits(read: &End, act: &End) -> bool {
     let mixed = (read.base == NOTHING || act.base == NOTHING) && !read.direct && !act.direct;
     (read.base == act.base || mixed) && !(read.direct && act.direct)
+}
+
+/// A read and a write of one attribute or item.
+fn may_be_computed(read: &End, act: &End) -> bool {
+    read.base == act.base && read.base != NOTHING && read.named == act.named && read.instruction != act.instruction
+}
+
+/// Names of the attributes and items that are read. Sorted.
+fn computed_reads(facts: &Facts<'_>) -> Vec<Ident> {
+    let reads = facts.accesses.iter().filter(|access| !access.writes()).filter_map(|access| direct_end(facts, access));
+    let mut named: Vec<Ident> = reads.filter(|end| end.base != NOTHING).map(|end| end.named).collect();
+    named.sort_unstable();
+    named
 }
 
 fn call_end(facts: &Facts<'_>, index: usize) -> Option<End> {

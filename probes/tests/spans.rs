@@ -28,6 +28,13 @@ def direct_read(account):
 def direct_write(account):
     account.balance = account.get() + 1  # span <- .
 
+def computed_attribute(account):
+    account.balance += 1  # span <- .
+
+def computed_item(table, k):
+    if k not in table:  # @a
+        table[k] = 1  # span <- a
+
 def event(self):
     if not self.started.is_set():  # @a
         self.started.set()  # span <- a

@@ -365,7 +365,7 @@ pub fn plain(path: &str) -> Plan {
 
 /// A function whose calls at READ and WRITE belong together.
 pub fn span(kind: WindowKind) -> Plan {
-    let span = Span { kind, read: READ, write: WRITE, read_path: String::new(), write_path: String::new() };
+    let span = Span { kind, read: READ, write: WRITE, read_path: String::new(), write_path: String::new(), computed: false };
     Plan { spans: vec![span], ..Plan::default() }
 }
 

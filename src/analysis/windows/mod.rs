@@ -264,8 +264,10 @@ fn open_spans(now: &Now<'_>, site: &Site, open: &Open, opens: &mut Opens) {
     for (depth, (_, entry)) in definitions.walk(now.access.stack).take(SPAN_DEPTH + 1).enumerate() {
         let Some(caller) = definitions.site(entry.site) else { continue };
         for span in &caller.span_reads {
-            let checks = definitions.span(caller.code, *span).is_some_and(|span| span.kind == WindowKind::CheckThenAct);
-            if depth == 0 || site.returns || (checks && site.checks) {
+            let plan = definitions.span(caller.code, *span);
+            let checks = plan.is_some_and(|span| span.kind == WindowKind::CheckThenAct);
+            let direct = depth == 0 && plan.is_some_and(|span| !span.computed);
+            if direct || (depth > 0 && (site.returns || (checks && site.checks))) {
                 opens.open_span(OpenSpan { code: caller.code, span: *span, below: entry.parent, open: open.clone() });
             }
         }
@@ -285,8 +287,11 @@ fn close_spans(
     let ends: Vec<(Which, StackId)> = definitions
         .walk(now.access.stack)
         .take(SPAN_DEPTH + 1)
-        .filter_map(|(_, entry)| Some((definitions.site(entry.site)?, entry.parent)))
-        .flat_map(|(site, below)| site.span_writes.iter().map(move |span| (Which::Span(site.code, *span), below)))
+        .enumerate()
+        .filter_map(|(depth, (_, entry))| Some((depth, definitions.site(entry.site)?, entry.parent)))
+        .flat_map(|(depth, site, below)| site.span_writes.iter().map(move |span| (depth, site.code, *span, below)))
+        .filter(|(depth, code, span, _)| *depth > 0 || definitions.span(*code, *span).is_some_and(|span| !span.computed))
+        .map(|(_, code, span, below)| (Which::Span(code, span), below))
         .collect();
     for (which, below) in ends {
         let Which::Span(code, span) = which else { continue };
