@@ -307,6 +307,8 @@ pub enum Shape {
     Lock,
     File,
     Other,
+    /// A mapping that is no dict, of a class whose own code is not watched (`cachetools.TTLCache`, `shelve.Shelf`).
+    Mapping,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]

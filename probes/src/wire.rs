@@ -220,6 +220,8 @@ pub mod shape {
     pub const LOCK: u8 = 9;
     pub const FILE: u8 = 10;
     pub const OTHER: u8 = 11;
+    /// A mapping that is no dict, of a class whose own code is not watched.
+    pub const MAPPING: u8 = 12;
 }
 
 /// Where code comes from, decided in the target, which knows its paths.

@@ -244,6 +244,16 @@ fn module_name(globals: Obj) -> String {
     utf8(name).unwrap_or_default().to_owned()
 }
 
+/// Is it a Python function of the user's?
+pub fn is_by_user(fixed: &Fixed, function: Obj) -> bool {
+    let text = |object: Obj, name: &std::ffi::CStr| attribute(object, name, |value| utf8(value).map(str::to_owned));
+    if function.is_null() {
+        return false;
+    }
+    let file = attribute(function, c"__code__", |code| text(code, c"co_filename"));
+    file.is_some_and(|file| origin(fixed, &file, &text(function, c"__module__").unwrap_or_default()) == Origin::User)
+}
+
 /// Whose code a file is. Generated code ("<string>") counts as its module's when that is the program itself.
 fn origin(fixed: &Fixed, filename: &str, module: &str) -> Origin {
     if filename.starts_with('<') {

@@ -15,7 +15,7 @@ use crate::table::{Table, mix2};
 use crate::{names, object, ring, stacks, state, tasks};
 
 pub fn is_container(kind: u8) -> bool {
-    matches!(kind, shape::DICT | shape::LIST | shape::SET | shape::DEQUE | shape::QUEUE)
+    matches!(kind, shape::DICT | shape::LIST | shape::SET | shape::DEQUE | shape::QUEUE | shape::MAPPING)
 }
 
 /// `container[key]`, `key in container`.
@@ -90,7 +90,7 @@ pub fn method(site: &Site, depth: u32, call: &Operation) {
     let nothing = std::ptr::null_mut();
     let key = key.map(argument).filter(|key| !key.is_null());
     // A list's or deque's search goes by equality, not by place.
-    let keyed = key.filter(|_| matches!(info.shape, shape::DICT | shape::SET));
+    let keyed = key.filter(|_| matches!(info.shape, shape::DICT | shape::SET | shape::MAPPING));
     let value = if key.is_some() || action == action::READ { nothing } else { argument(0) };
     // Taking away what is not there changes nothing.
     let absent =
@@ -118,7 +118,7 @@ fn receiver_of(site: &Site, callable: Obj, receiver: Obj) -> Obj {
 /// What a method does to its container: which argument is the key, and the action. By the plan's table.
 fn effect(site: &Site, kind: u8, arguments: u32) -> Option<(Option<u32>, u8)> {
     let owner = match kind {
-        shape::DICT => Owner::Dict,
+        shape::DICT | shape::MAPPING => Owner::Dict,
         shape::LIST => Owner::List,
         shape::SET => Owner::Set,
         shape::DEQUE => Owner::Deque,

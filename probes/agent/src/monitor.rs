@@ -129,6 +129,14 @@ fn wants_events(entry: &Entry) -> c_int {
     accesses | suspensions
 }
 
+/// Once; but where two threads enter a function at one time, neither goes on before it is instrumented.
+fn prepare(entry: &Entry, instrument: impl FnOnce()) {
+    if !entry.prepared.load(Ordering::Acquire) {
+        instrument();
+        entry.prepared.store(true, Ordering::Release);
+    }
+}
+
 fn instrument(entry: &'static Entry) {
     set_local(entry.code, wants_events(entry));
 }
@@ -176,16 +184,16 @@ unsafe extern "C-unwind" fn on_start(_self: Obj, args: *const Obj, count: isize)
         let Some(entry) = codes::learn(fixed, code, fixed.layout.globals(frame)) else { return false };
         match entry.sync {
             Some(role) => {
-                if !entry.prepared.swap(true, Ordering::Relaxed) && role.acts_on_return() {
-                    set_local(code, PY_RETURN);
-                }
+                prepare(entry, || {
+                    if role.acts_on_return() {
+                        set_local(code, PY_RETURN);
+                    }
+                });
                 sync::entered(fixed, entry, role, frame);
                 true
             }
             None => {
-                if !entry.prepared.swap(true, Ordering::Relaxed) {
-                    instrument(entry);
-                }
+                prepare(entry, || instrument(entry));
                 false
             }
         }

@@ -12,7 +12,7 @@ use crate::hooks::{dealloc, locks};
 use crate::layout::{Layout, type_flag, type_slot};
 use crate::names::{self, Names};
 use crate::table::{Table, mix};
-use crate::{object, ring, state, thread};
+use crate::{codes, object, ring, state, thread};
 
 const OBJECTS: usize = 1 << 18;
 const TYPES: usize = 1 << 14;
@@ -249,9 +249,21 @@ fn shape_of(layout: &Layout, class: Obj) -> u8 {
         shape::QUEUE
     } else if flags & (type_flag::LONG | type_flag::TUPLE | type_flag::UNICODE) != 0 || subtype(object!(PyFrozenSet_Type)) {
         shape::OTHER
+    } else if is_foreign_mapping(layout, class) {
+        shape::MAPPING
     } else {
         shape::INSTANCE
     }
+}
+
+/// A mapping whose items are not stored by code of the user's, which would be watched itself.
+fn is_foreign_mapping(layout: &Layout, class: Obj) -> bool {
+    if !inherits_from(layout, class, &[("MutableMapping", "collections.abc")]) {
+        return false;
+    }
+    // SAFETY: `class` is a type; the result is borrowed, and lives as long as the type.
+    let store = unsafe { ffi::_PyType_Lookup(class, interned(c"__setitem__")) };
+    state::fixed().is_some_and(|fixed| !codes::is_by_user(fixed, store))
 }
 
 fn has_plain_attributes(layout: &Layout, class: Obj) -> bool {

@@ -126,10 +126,9 @@ impl Case<'_> {
         if access.action == Action::Read {
             return false;
         }
-        let container = self
-            .world
-            .shape(self.process, self.object)
-            .is_none_or(|shape| matches!(shape, Shape::Dict | Shape::List | Shape::Set | Shape::Deque | Shape::Queue));
+        let container = self.world.shape(self.process, self.object).is_none_or(|shape| {
+            matches!(shape, Shape::Dict | Shape::List | Shape::Set | Shape::Deque | Shape::Queue | Shape::Mapping)
+        });
         if !container || self.kind(window.which) == WindowKind::ReadModifyWrite {
             return true;
         }

@@ -247,7 +247,7 @@ fn in_span(now: &Now<'_>) -> bool {
 
 fn is_container(now: &Now<'_>) -> bool {
     let shape = now.world.shape(now.process, now.access.object);
-    matches!(shape, Some(Shape::Dict | Shape::List | Shape::Set | Shape::Deque))
+    matches!(shape, Some(Shape::Dict | Shape::List | Shape::Set | Shape::Deque | Shape::Mapping))
 }
 
 fn kind_of(now: &Now<'_>, which: Which) -> Option<WindowKind> {

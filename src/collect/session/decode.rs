@@ -163,6 +163,7 @@ fn shape_of(byte: u8) -> Option<Shape> {
         shape::SET => Shape::Set,
         shape::DEQUE => Shape::Deque,
         shape::QUEUE => Shape::Queue,
+        shape::MAPPING => Shape::Mapping,
         shape::LOCK => Shape::Lock,
         shape::FILE => Shape::File,
         shape::OTHER => Shape::Other,
