@@ -4,6 +4,7 @@
 //! first use and hold within one process; ids of different processes are unrelated. An object id stands for one
 //! lifetime of one object: an address that is freed and used again gets another id.
 
+pub mod origin;
 pub mod sample;
 
 use serde::{Deserialize, Serialize};

@@ -42,7 +42,7 @@ fn the_page_draws_and_logs_nothing() {
                  held: held.width > 10 && held.x <= conflict.x && held.x + held.width >= conflict.x,
                  window: document.querySelectorAll('.finding[open] .first .code .window').length}",
     );
-    let expected = json!({"lanes": 2, "steps": 7, "wide": true, "inside": true, "below": true, "held": true, "window": 6});
+    let expected = json!({"lanes": 2, "steps": 5, "wide": true, "inside": true, "below": true, "held": true, "window": 6});
     assert_eq!(drawn, expected);
     assert_eq!(browser.console(), Vec::<String>::new());
 }

@@ -8,11 +8,12 @@ use super::describe::{self, Act, Draft, finding};
 use super::findings::Findings;
 use super::lock::LockId;
 use super::naming;
+use super::picture::{self, Scene};
 use super::strand::{Strand, StrandId, Waiting};
 use super::wait_graph::{Link, Need, cycle_through};
 use super::world::World;
 use crate::event::{Event, LockKind, Patience, ProcessId, Record, StackId};
-use crate::finding::{Evidence, Kind, Severity};
+use crate::finding::{Evidence, Finding, Kind, Severity};
 
 /// A wait that nobody seems able to end, but that something not seen here might: it is told when it has lasted.
 #[derive(Debug, Clone)]
@@ -249,14 +250,16 @@ fn is_nested(world: &World, strand: StrandId, lock: LockId) -> bool {
             .any(|(_, entry)| definitions.site(entry.site).is_some_and(|site| (entry.parent, site.code) == frame))
 }
 
-fn describe_cycle(world: &World, cycle: &[Link]) -> crate::finding::Finding {
+fn describe_cycle(world: &World, cycle: &[Link]) -> Finding {
     let locks: Vec<LockId> = cycle.iter().filter_map(|link| link.need.lock()).collect();
     let mut accesses = Vec::new();
+    let mut steps: Vec<(usize, String, StrandId, u64)> = Vec::new();
     for (at, link) in cycle.iter().enumerate() {
         let before = if at == 0 { cycle.last() } else { cycle.get(at - 1) };
         let held = world.held(link.strand);
         let wanted = before.and_then(|before| before.need.lock());
         if let Some(hold) = wanted.and_then(|lock| held.iter().find(|held| held.lock == lock)) {
+            steps.push((accesses.len(), format!("acquire {}", naming::lock(world, hold.lock)), link.strand, hold.since));
             let what = format!("acquires {} and keeps it", naming::lock(world, hold.lock));
             accesses.push(describe::access(
                 world,
@@ -264,6 +267,7 @@ fn describe_cycle(world: &World, cycle: &[Link]) -> crate::finding::Finding {
             ));
         }
         if let Some(waiting) = world.strand(link.strand).and_then(|strand| strand.waiting) {
+            steps.push((accesses.len(), format!("wait {}", naming::lock(world, waiting.lock)), link.strand, waiting.since));
             let what = format!("waits for {}", naming::lock(world, waiting.lock));
             accesses.push(describe::access(
                 world,
@@ -283,7 +287,11 @@ fn describe_cycle(world: &World, cycle: &[Link]) -> crate::finding::Finding {
         observed: Some("the process hung here".to_owned()),
         help: help(world, cycle),
     };
-    finding(world, process, draft)
+    let scenes: Vec<Scene<'_>> = steps
+        .iter()
+        .map(|(access, what, strand, time)| Scene { access: Some(*access), what, strand: *strand, time: *time, held: &[] })
+        .collect();
+    Finding { timeline: picture::timeline(world, &scenes), ..finding(world, process, draft) }
 }
 
 fn message(world: &World, cycle: &[Link]) -> String {

@@ -6,7 +6,7 @@ use super::naming;
 use super::options::Origin;
 use super::strand::StrandId;
 use super::world::World;
-use crate::event::{ProcessId, StackId};
+use crate::event::{ProcessId, StackId, origin};
 use crate::finding::{AccessReport, Basis, Evidence, Finding, Kind, LockReport, Severity, Subject};
 use crate::finding::{Site, fingerprint};
 
@@ -79,10 +79,12 @@ pub fn finding(world: &World, process: ProcessId, draft: Draft) -> Finding {
         message: draft.message,
         accesses: draft.accesses,
         why: draft.why,
+        switch: None,
         observed: draft.observed,
         count: 1,
         help: draft.help,
         timeline: Vec::new(),
+        interleaving: Vec::new(),
         tests: Vec::new(),
         processes: world.process(process).map(|process| process.info.pid).into_iter().collect(),
     }
@@ -95,8 +97,7 @@ fn site(access: &AccessReport) -> Option<Site<'_>> {
 }
 
 fn is_library_file(file: &str) -> bool {
-    let code = racetrace_probes::code::Code { filename: file.to_owned(), ..Default::default() };
-    super::options::origin_by_path(&code) != Origin::User
+    origin::of_file(file) != Origin::User
 }
 
 /// Is some frame of this stack the user's own code?

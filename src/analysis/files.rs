@@ -9,15 +9,17 @@ use super::Detector;
 use super::definitions::SiteId;
 use super::describe::{self, Act, Draft, finding};
 use super::findings::Findings;
+use super::interleaving;
 use super::ledger::{Handle, HandleId, Ledger, Open, Verdict, Write};
 use super::naming;
 use super::options::Origin;
+use super::picture::{self, Scene};
 use super::point::Point;
 use super::record::{Entry, Record as Parts};
 use super::source;
 use super::world::World;
 use crate::event::{Event, FrameId, OpenMode, PathEffect, ProcessId, Record, StackId};
-use crate::finding::{AccessReport, Evidence, Finding, Kind, Moment, Severity, Subject};
+use crate::finding::{AccessReport, Evidence, Finding, Kind, Severity, Subject};
 
 #[derive(Debug, Default)]
 pub struct Files {
@@ -170,9 +172,18 @@ impl Files {
                 subject,
             },
         );
-        if observed {
+        if !observed {
+            let mine = record.first.strand;
+            let steps = [
+                (0, mine, "writes a part of its record"),
+                (made.accesses.len().saturating_sub(1), conflict.strand, "writes in between"),
+                (0, mine, "writes the rest"),
+            ];
+            made.interleaving = interleaving::turns(world, &steps);
+        } else {
             let at_end = if record.last.stack == record.first.stack { 0 } else { 1 };
-            made.timeline = timeline(world, [(&record.first, 0), (conflict, at_end + 1), (&record.last, at_end)]);
+            let steps = [(&record.first, 0), (conflict, at_end + 1), (&record.last, at_end)];
+            made.timeline = picture::timeline(world, &steps.map(|(point, access)| Scene::of(point, access, "write")));
         }
         self.split.insert(handle.inode);
         findings.add_named(again, made);
@@ -224,8 +235,13 @@ impl Files {
             ),
             subject,
         };
+        let mut made = finding(world, mine.process, draft);
+        if let Some(after) = after {
+            let steps = [(before, "write"), (conflict, "conflict"), (after, "write")];
+            made.timeline = picture::timeline(world, &steps.map(|(point, role)| scene(&made, point, role)));
+        }
         self.split.insert(mine.inode);
-        findings.add_named(again, finding(world, mine.process, draft));
+        findings.add_named(again, made);
     }
 
     fn tell_overwritten(&mut self, world: &World, handle: HandleId, other: HandleId, observed: bool, findings: &mut Findings) {
@@ -268,8 +284,16 @@ impl Files {
             ),
             subject,
         };
+        let mut made = finding(world, mine.process, draft);
+        if observed {
+            let opened = [&mine.opened, &theirs.opened].into_iter().flatten();
+            let opened = opened.map(|point| Scene { access: None, ..Scene::of(point, 0, "open") });
+            let mut scenes: Vec<Scene<'_>> = opened.collect();
+            scenes.extend([(now, "write"), (conflict, "conflict")].map(|(point, role)| scene(&made, point, role)));
+            made.timeline = picture::timeline(world, &scenes);
+        }
         self.split.insert(mine.inode);
-        findings.add_named(again, finding(world, mine.process, draft));
+        findings.add_named(again, made);
     }
 
     fn note_unordered(&mut self, world: &World, process: ProcessId, handle: HandleId, first: &Point, second: &Point) {
@@ -366,14 +390,10 @@ fn help(world: &World, file: &str, points: &[&Point]) -> String {
     }
 }
 
-fn timeline(world: &World, steps: [(&Point, usize); 3]) -> Vec<Moment> {
-    let step = |(point, access): (&Point, usize)| Moment {
-        time: point.time,
-        access: Some(access),
-        strand: world.strand_report(point.strand).name,
-        what: "write".to_owned(),
-    };
-    steps.into_iter().map(step).collect()
+/// A write that is the finding's access with this role.
+fn scene<'a>(finding: &Finding, point: &'a Point, role: &str) -> Scene<'a> {
+    let access = finding.accesses.iter().position(|access| access.role == role);
+    Scene { access, ..Scene::of(point, 0, "write") }
 }
 
 /// A call of `print` with several things to print.

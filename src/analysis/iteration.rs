@@ -4,8 +4,10 @@
 use super::Detector;
 use super::describe::{self, Act, Draft, finding};
 use super::findings::Findings;
+use super::interleaving;
 use super::naming;
 use super::options::Origin;
+use super::picture::{self, Scene};
 use super::point::Point;
 use super::strand::StrandId;
 use super::walks::{Beginning, Change, Effect, Verdict, Walks};
@@ -207,6 +209,10 @@ fn describe_verdict(world: &World, verdict: &Verdict, evidence: Evidence) -> Fin
     );
     if verdict.observed {
         made.timeline = timeline(world, verdict);
+    } else {
+        let steps =
+            [(0, walker.strand, "loops over it"), (1, changer.strand, "changes it"), (0, walker.strand, "goes on with the loop")];
+        made.interleaving = interleaving::turns(world, &steps);
     }
     made
 }
@@ -248,17 +254,8 @@ fn help(world: &World, verdict: &Verdict, shape: Shape, name: &str) -> String {
 
 fn timeline(world: &World, verdict: &Verdict) -> Vec<Moment> {
     let (walk, change) = (&verdict.walk, &verdict.change.point);
-    let step = |time: u64, access: Option<usize>, strand: StrandId, what: &str| Moment {
-        time,
-        access,
-        strand: world.strand_report(strand).name,
-        what: what.to_owned(),
-    };
-    vec![
-        step(walk.begun.time, Some(0), walk.begun.strand, "iterate"),
-        step(change.time, Some(1), change.strand, "change size"),
-        step(walk.asked.time, None, walk.begun.strand, "next element"),
-    ]
+    let asked = Scene { access: None, ..Scene::of(&walk.asked, 0, "next element") };
+    picture::timeline(world, &[Scene::of(&walk.begun, 0, "iterate"), Scene::of(change, 1, "change size"), asked])
 }
 
 #[cfg(test)]

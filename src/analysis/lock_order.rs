@@ -6,6 +6,7 @@ use rustc_hash::FxHashMap;
 use super::Detector;
 use super::describe::{self, Act, Draft, finding};
 use super::findings::Findings;
+use super::interleaving;
 use super::lock::{Held, LockId};
 use super::lock_graph::{Edge, LockGraph};
 use super::naming;
@@ -180,7 +181,14 @@ fn describe_cycle(world: &World, cycle: &[Edge], why: Option<String>) -> Finding
         observed: None,
         help: help(world, cycle),
     };
-    finding(world, process, draft)
+    let takes: Vec<_> = cycle.iter().map(|edge| format!("takes {}", naming::lock(world, edge.from))).collect();
+    let waits: Vec<_> = cycle.iter().map(|edge| format!("waits for {}, for ever", naming::lock(world, edge.to))).collect();
+    let taken = cycle.iter().zip(&takes).enumerate().map(|(at, (edge, what))| (2 * at, edge.strand, what.as_str()));
+    let waiting = cycle.iter().zip(&waits).enumerate().map(|(at, (edge, what))| (2 * at + 1, edge.strand, what.as_str()));
+    let several = cycle.iter().enumerate().all(|(at, edge)| cycle.iter().skip(at + 1).all(|other| other.strand != edge.strand));
+    let steps: Vec<_> = taken.chain(waiting).filter(|_| several).collect();
+    let interleaving = interleaving::turns(world, &steps);
+    Finding { interleaving, ..finding(world, process, draft) }
 }
 
 fn gates_of(held: &[Held], edge: &Edge) -> Vec<Held> {

@@ -16,6 +16,7 @@
 //! | [`files`] ([`ledger`], [`record`]) | what several strands write to one file |
 //! | [`paths`] | paths that are checked and then used |
 //! | [`point`], [`describe`], [`source`] | what these put into findings |
+//! | [`picture`] ([`history`]), [`interleaving`] | their timelines: as it was, or as it can be |
 //! | [`options`] | what the user decides |
 
 pub mod clock;
@@ -24,6 +25,8 @@ pub mod definitions;
 pub mod describe;
 pub mod files;
 pub mod findings;
+pub mod history;
+pub mod interleaving;
 pub mod iteration;
 pub mod ledger;
 #[cfg(test)]
@@ -35,6 +38,7 @@ pub mod naming;
 pub mod options;
 pub mod order;
 pub mod paths;
+pub mod picture;
 pub mod point;
 pub mod process;
 pub mod record;

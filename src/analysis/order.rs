@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use super::clock::{Clock, Knowledge, Moment, Stamp};
+use super::history::{Step, What};
 use super::lock::{Held, LockId, Part};
 use super::process::{TaskState, ThreadState, TokenState};
 use super::strand::{NewStrand, StrandId, Waiting};
@@ -51,6 +52,7 @@ impl World {
                 if let Some(strand) = self.strands.get_mut(strand) {
                     strand.turns += 1;
                 }
+                self.history.note(Step { time: record.time, strand, what: What::Suspended });
             }
             Event::Signal { channel } => self.signal(strand, *channel, None),
             Event::Observe { channel } => self.observe(strand, *channel),
@@ -83,7 +85,7 @@ impl World {
         match &record.event {
             Event::LockReleased { lock, .. } => {
                 if let Some(lock) = self.ensure_lock(record.process, *lock) {
-                    self.release(strand, lock);
+                    self.release(strand, lock, record.time);
                 }
             }
             Event::ThreadEnd => self.end_thread(strand),
@@ -281,6 +283,9 @@ impl World {
             strand.home = Some(own);
             strand.thread = record.thread;
         }
+        if from != to && to != own {
+            self.history.note(Step { time: record.time, strand: to, what: What::Resumed });
+        }
     }
 
     fn end_task(&mut self, process: ProcessId, task: TaskId) {
@@ -412,7 +417,7 @@ impl World {
         self.site(process, stack).is_some_and(|site| site.origin != super::Origin::Standard)
     }
 
-    fn release(&mut self, strand: StrandId, lock: LockId) {
+    fn release(&mut self, strand: StrandId, lock: LockId, time: u64) {
         let Some(held) = self.locks.get_mut(lock) else { return };
         let Some(position) = held.holders.iter().position(|holder| *holder == strand) else {
             return self.release_for_others(strand, lock);
@@ -423,9 +428,9 @@ impl World {
             return;
         }
         held.holders.remove(position);
-        let before = strand_state.held.len();
-        strand_state.held.retain(|entry| entry.lock != lock);
-        if strand_state.held.len() != before {
+        if let Some(entry) = strand_state.held.iter().find(|entry| entry.lock == lock) {
+            self.history.note(Step { time, strand, what: What::Released(lock, entry.acquisition) });
+            strand_state.held.retain(|entry| entry.lock != lock);
             strand_state.held_changed();
         }
         if !held.writes.is_empty() {

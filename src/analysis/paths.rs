@@ -7,12 +7,14 @@ use super::Detector;
 use super::definitions::Definitions;
 use super::describe::{self, Act, Draft, finding};
 use super::findings::Findings;
+use super::interleaving;
 use super::naming;
+use super::picture::{self, Scene};
 use super::point::Point;
 use super::source;
 use super::world::World;
 use crate::event::{CodeId, Event, PathEffect, ProcessId, Record, StackId};
-use crate::finding::{Evidence, Kind, Moment, Severity, Subject};
+use crate::finding::{Evidence, Kind, Severity, Subject};
 
 /// A strand has asked about a path.
 #[derive(Debug, Clone)]
@@ -258,14 +260,16 @@ fn tell(world: &World, path: &str, window: &Window, change: &Change, evidence: E
     };
     let mut made = finding(world, window.process, draft);
     if observed {
-        made.timeline = [(&window.check, 0, "check"), (&change.point, 2, did), (&window.used, 1, does)]
-            .map(|(point, access, what)| Moment {
-                time: point.time,
-                access: Some(access),
-                strand: world.strand_report(point.strand).name,
-                what: what.to_owned(),
-            })
-            .to_vec();
+        let scenes = [Scene::of(&window.check, 0, "check"), Scene::of(&change.point, 2, did), Scene::of(&window.used, 1, does)];
+        made.timeline = picture::timeline(world, &scenes);
+    } else {
+        let (mine, undoing) = (window.check.strand, format!("{did} it"));
+        let steps = [
+            (0, mine, "asks about the path"),
+            (2, change.point.strand, undoing.as_str()),
+            (1, mine, "acts on the outdated answer"),
+        ];
+        made.interleaving = interleaving::turns(world, &steps);
     }
     findings.add_named(again, made);
 }

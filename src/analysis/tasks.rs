@@ -8,13 +8,17 @@ use super::describe::{self, Act, Draft, finding};
 use super::findings::Findings;
 use super::lock::{Held, LockId};
 use super::naming;
+use super::picture::{self, Scene};
 use super::strand::{StrandId, Waiting};
 use super::world::World;
-use crate::event::{Event, LockKind, ProcessId, Record, StackId};
+use crate::event::{Event, LockKind, Record, StackId};
 use crate::finding::{AccessReport, Evidence, Finding, Frame, Kind, Severity, Subject};
 
 /// Nanoseconds for which a threading lock has to stop an event loop before that is told as such.
 const STALL: u64 = 100_000_000;
+
+/// Tasks that a finding shows waiting.
+const MOST_WAITERS: usize = 3;
 
 #[derive(Debug, Default)]
 pub struct Tasks {
@@ -29,9 +33,10 @@ pub struct Tasks {
 /// An asyncio lock in the hand of one task.
 #[derive(Debug, Clone, Copy)]
 struct Hold {
-    /// The longest suspension since it was acquired.
+    /// The longest suspension since it was acquired: how long, where, and when it began.
     longest: u64,
     at: StackId,
+    since: u64,
     total: u64,
 }
 
@@ -98,24 +103,25 @@ impl Tasks {
                 && lock.created.is_some()
                 && !describe::is_internal(world, held.lock)
             {
-                tell_across_await(world, strand, held, (record.process, stack), findings);
+                tell_across_await(world, (strand, held), record, stack, findings);
             } else if lock.is_async() {
-                self.holds.entry(held.acquisition).or_insert(Hold { longest: 0, at: stack, total: 0 });
+                self.holds.entry(held.acquisition).or_insert(Hold { longest: 0, at: stack, since: record.time, total: 0 });
             }
         }
     }
 
     fn resumes(&mut self, world: &World, strand: StrandId, now: u64) {
         let Some((since, stack)) = self.suspended.remove(&strand) else { return };
-        self.add_suspension(world, strand, now.saturating_sub(since), stack);
+        self.add_suspension(world, strand, (since, now), stack);
     }
 
-    fn add_suspension(&mut self, world: &World, strand: StrandId, length: u64, stack: StackId) {
+    fn add_suspension(&mut self, world: &World, strand: StrandId, (since, until): (u64, u64), stack: StackId) {
+        let length = until.saturating_sub(since);
         for held in world.held(strand) {
             if let Some(hold) = self.holds.get_mut(&held.acquisition) {
                 hold.total = hold.total.saturating_add(length);
                 if length >= hold.longest {
-                    (hold.longest, hold.at) = (length, stack);
+                    (hold.longest, hold.at, hold.since) = (length, stack, since);
                 }
             }
         }
@@ -140,7 +146,7 @@ impl Tasks {
             return;
         }
         if let Some((owner, held)) = owner.filter(|(_, held)| now.saturating_sub(held.since) >= STALL) {
-            findings.add(describe_stall(world, strand, &waiting, (owner, held), long));
+            findings.add(describe_stall(world, (strand, now), &waiting, (owner, held), long));
         }
     }
 
@@ -160,18 +166,13 @@ impl Tasks {
             .collect();
         waiters.sort_by_key(|(id, _, waited)| (std::cmp::Reverse(*waited), *id));
         if !waiters.is_empty() {
-            findings.add(describe_long_hold(world, (strand, *held), &hold, &waiters));
+            findings.add(describe_long_hold(world, (strand, *held, now), &hold, &waiters));
         }
     }
 }
 
-fn tell_across_await(
-    world: &World,
-    strand: StrandId,
-    held: &Held,
-    (process, stack): (ProcessId, StackId),
-    findings: &mut Findings,
-) {
+fn tell_across_await(world: &World, (strand, held): (StrandId, &Held), record: &Record, stack: StackId, findings: &mut Findings) {
+    let process = record.process;
     let site = |stack: StackId| world.site_id(process, stack).map_or(u64::MAX, u64::from);
     let again = (Kind::ThreadLockAcrossAwait, site(held.stack), site(stack));
     if findings.again(again, Evidence::Observed) {
@@ -204,7 +205,10 @@ fn tell_across_await(
         help: format!("use an asyncio.Lock where only tasks take {name}; where threads take it too, release it before the await"),
         subject: lock_subject(name),
     };
-    findings.add_named(again, finding(world, process, draft));
+    let (took, keeps) = (format!("acquire {}", draft.subject.name), std::slice::from_ref(held));
+    let scene = |access, what, time| Scene { access: Some(access), what, strand, time, held: keeps };
+    let timeline = picture::timeline(world, &[scene(0, &took, held.since), scene(1, "suspend", record.time)]);
+    findings.add_named(again, Finding { timeline, ..finding(world, process, draft) });
 }
 
 fn hold_access(world: &World, strand: StrandId, held: &Held, name: &str) -> AccessReport {
@@ -220,7 +224,13 @@ fn milliseconds(nanoseconds: u64) -> u64 {
     nanoseconds / 1_000_000
 }
 
-fn describe_stall(world: &World, strand: StrandId, waiting: &Waiting, (owner, held): (StrandId, Held), long: u64) -> Finding {
+fn describe_stall(
+    world: &World,
+    (strand, now): (StrandId, u64),
+    waiting: &Waiting,
+    (owner, held): (StrandId, Held),
+    long: u64,
+) -> Finding {
     let name = naming::lock(world, waiting.lock);
     let what = format!("waits for {name} for {} ms, and the event loop with it", milliseconds(long));
     let accesses = vec![
@@ -244,12 +254,16 @@ fn describe_stall(world: &World, strand: StrandId, waiting: &Waiting, (owner, he
         help: format!("hold {name} only for operations in memory, or take it in a thread: await asyncio.to_thread(...)"),
         subject: lock_subject(name),
     };
-    finding(world, process, draft)
+    let (takes, waits) = (format!("acquire {}", draft.subject.name), format!("wait {}", draft.subject.name));
+    let scene = |access, what, strand, time| Scene { access, what, strand, time, held: &[] };
+    let keeps = Scene { held: std::slice::from_ref(&held), ..scene(Some(0), &takes, owner, held.since) };
+    let scenes = [keeps, scene(Some(1), &waits, strand, waiting.since), scene(None, &takes, strand, now)];
+    Finding { timeline: picture::timeline(world, &scenes), ..finding(world, process, draft) }
 }
 
 fn describe_long_hold(
     world: &World,
-    (strand, held): (StrandId, Held),
+    (strand, held, now): (StrandId, Held, u64),
     hold: &Hold,
     waiters: &[(StrandId, Waiting, u64)],
 ) -> Finding {
@@ -261,7 +275,7 @@ fn describe_long_hold(
         world,
         Act { role: "await", what: &what, strand, stack: hold.at, held: std::slice::from_ref(&held) },
     ));
-    for (waiter, waiting, waited) in waiters.iter().take(3) {
+    for (waiter, waiting, waited) in waiters.iter().take(MOST_WAITERS) {
         let what = format!("waits for {name}, {} ms of it behind this holder", milliseconds(*waited));
         accesses.push(describe::access(
             world,
@@ -285,7 +299,17 @@ fn describe_long_hold(
         help: format!("await first and take {name} only to store the result; for one result that all want, share one future"),
         subject: lock_subject(name),
     };
-    finding(world, process, draft)
+    let name = &draft.subject.name;
+    let (takes, waits, lets_go) = (format!("acquire {name}"), format!("wait {name}"), format!("release {name}"));
+    let scene = |access, what, strand, time| Scene { access, what, strand, time, held: &[] };
+    let mut scenes = vec![
+        scene(Some(0), &takes, strand, held.since),
+        scene(Some(1), "suspend", strand, hold.since),
+        scene(None, &lets_go, strand, now),
+    ];
+    let waiters = waiters.iter().take(MOST_WAITERS).zip(2..);
+    scenes.extend(waiters.map(|((waiter, waiting, _), access)| scene(Some(access), &waits, *waiter, waiting.since)));
+    Finding { timeline: picture::timeline(world, &scenes), ..finding(world, process, draft) }
 }
 
 fn describe_dropped(world: &World, record: &Record, name: &str, made: StackId, (file, line): (&str, u32)) -> Finding {

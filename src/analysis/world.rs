@@ -6,6 +6,7 @@ use crate::finding::{Frame, StrandReport};
 
 use super::clock::Moment;
 use super::definitions::{Definitions, Site, SiteId};
+use super::history::History;
 use super::lock::{Held, Lock, LockId, Locks};
 use super::options::Options;
 use super::process::{Object, Process};
@@ -20,6 +21,7 @@ pub struct World {
     /// Moments up to these are taken as ordered before everything: their strand held an unknown lock, or records are lost.
     pub(super) forgiven: rustc_hash::FxHashMap<u32, u32>,
     pub(super) acquisitions: u64,
+    pub(super) history: History,
     sequence: u64,
     current: Option<StrandId>,
     pub(super) counts: Counts,
@@ -48,6 +50,7 @@ impl World {
             locks: Locks::default(),
             forgiven: rustc_hash::FxHashMap::default(),
             acquisitions: 0,
+            history: History::default(),
             sequence: 0,
             current: None,
             counts: Counts::default(),
@@ -211,6 +214,10 @@ impl World {
 
     pub fn locks(&self) -> impl Iterator<Item = (LockId, &Lock)> {
         self.locks.iter()
+    }
+
+    pub fn history(&self) -> &History {
+        &self.history
     }
 
     // ---- reports

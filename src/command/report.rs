@@ -47,7 +47,9 @@ pub enum Draw {
 pub fn analyse(paths: &[PathBuf], draw: Draw) -> Result<(Report, SourceMap, Chart), Failure> {
     let readers: Vec<Reader> = distinct(paths).into_iter().map(Reader::open).collect::<Result<_, _>>()?;
     let bar = progress_bar(&readers);
-    let results: Vec<Replayed> = readers.into_par_iter().map(|reader| replay(reader, draw, &bar)).collect();
+    // Several traces keep the cores busy; fewer leave some to read ahead.
+    let spare = readers.len() < rayon::current_num_threads();
+    let results: Vec<Replayed> = readers.into_par_iter().map(|reader| Replay::new(draw, &bar).all_of(reader, spare)).collect();
     bar.finish_and_clear();
     let mut sources = SourceMap::with_disk();
     let mut reports = Vec::new();
@@ -98,38 +100,74 @@ struct Replayed {
     chart: Chart,
 }
 
-fn replay(mut reader: Reader, draw: Draw, bar: &ProgressBar) -> Replayed {
-    let mut chart = Chart::new();
-    let mut analysis = Analysis::new(Options::default());
-    let (mut recorded, mut lines, mut directories) = (None, Vec::new(), BTreeSet::new());
-    let (mut records, mut position): (u64, u64) = (0, 0);
-    while let Some(item) = reader.next() {
-        match item {
-            Item::Record(record) => {
-                analysis.record(&record);
-                if draw == Draw::Chart {
-                    chart.record(&record);
-                }
-                if let Event::Process(info) = record.event {
-                    directories.insert(info.directory);
-                }
-                records += 1;
-                if records.is_multiple_of(STEP) {
-                    bar.inc(reader.position() - position);
-                    position = reader.position();
-                }
-            }
-            Item::Report(report) => recorded = Some(*report),
-            Item::Source(found) => lines.push(found),
+/// A trace on its way through the analysis.
+struct Replay<'a> {
+    analysis: Analysis,
+    draw: Draw,
+    bar: &'a ProgressBar,
+    records: u64,
+    position: u64,
+    recorded: Option<Report>,
+    lines: Vec<SourceLines>,
+    directories: BTreeSet<String>,
+    chart: Chart,
+}
+
+impl<'a> Replay<'a> {
+    fn new(draw: Draw, bar: &'a ProgressBar) -> Replay<'a> {
+        Replay {
+            analysis: Analysis::new(Options::default()),
+            draw,
+            bar,
+            records: 0,
+            position: 0,
+            recorded: None,
+            lines: Vec::new(),
+            directories: BTreeSet::new(),
+            chart: Chart::new(),
         }
     }
-    Replayed {
-        report: analysis.report(),
-        recorded,
-        missing: reader.missing().clone(),
-        lines,
-        directories,
-        chart: chart.finished(),
+
+    /// `spare`: a core is free to read ahead.
+    fn all_of(mut self, mut reader: Reader, spare: bool) -> Replayed {
+        let missing = if spare {
+            trace::ahead::read(reader, |item, position| self.item(item, position))
+        } else {
+            while let Some(item) = reader.next() {
+                self.item(item, reader.position());
+            }
+            reader.missing().clone()
+        };
+        Replayed {
+            report: self.analysis.report(),
+            recorded: self.recorded,
+            missing,
+            lines: self.lines,
+            directories: self.directories,
+            chart: self.chart.finished(),
+        }
+    }
+
+    #[inline]
+    fn item(&mut self, item: Item, position: u64) {
+        match item {
+            Item::Record(record) => {
+                self.analysis.record(&record);
+                if self.draw == Draw::Chart {
+                    self.chart.record(&record);
+                }
+                if let Event::Process(info) = record.event {
+                    self.directories.insert(info.directory);
+                }
+                self.records += 1;
+                if self.records.is_multiple_of(STEP) {
+                    self.bar.inc(position - self.position);
+                    self.position = position;
+                }
+            }
+            Item::Report(report) => self.recorded = Some(*report),
+            Item::Source(found) => self.lines.push(found),
+        }
     }
 }
 

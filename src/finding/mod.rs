@@ -75,6 +75,9 @@ pub struct Finding {
     /// Why it can, or cannot, happen on this interpreter: the very call or jump inside the window.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub why: Option<String>,
+    /// The call or suspension that `why` speaks of, by its line.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub switch: Option<Frame>,
     /// What was seen happening: "read 41, wrote 42 over 57".
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub observed: Option<String>,
@@ -84,6 +87,9 @@ pub struct Finding {
     /// The split as it happened, for the timeline picture. Only for observed findings.
     #[serde(skip_serializing_if = "Vec::is_empty", default)]
     pub timeline: Vec<Moment>,
+    /// How it can happen, step by step. Only where it was not observed.
+    #[serde(skip_serializing_if = "Vec::is_empty", default)]
+    pub interleaving: Vec<Turn>,
     /// Names of the tests during which it happened.
     #[serde(skip_serializing_if = "Vec::is_empty", default)]
     pub tests: Vec<String>,
@@ -163,7 +169,17 @@ pub struct Moment {
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub access: Option<usize>,
     pub strand: String,
-    /// read, write, acquire NAME, release NAME, switch, suspend, resume.
+    /// read, write, check, act …; acquire NAME, release NAME, wait NAME, suspend, resume.
+    pub what: String,
+}
+
+/// One step of a possible interleaving.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Turn {
+    /// Index into `accesses`.
+    pub access: usize,
+    pub strand: String,
+    /// "reads it".
     pub what: String,
 }
 

@@ -1,6 +1,7 @@
 //! Source lines and paths as reports show them. Lines that travel with the trace come first, then the disk's; nothing
 //! but regular files of a sane size is read.
 
+use crate::finding::Frame;
 use crate::finding::policy::Lines;
 use std::cell::RefCell;
 use std::collections::BTreeMap;
@@ -74,6 +75,14 @@ impl SourceMap {
     /// The lines that were inserted, for whoever writes a trace.
     pub fn travelled(&self) -> impl Iterator<Item = (&str, u32, &str)> {
         self.travelled.iter().flat_map(|(file, lines)| lines.iter().map(move |(n, text)| (file.as_str(), *n, text.as_str())))
+    }
+
+    /// The source at the frame's columns.
+    pub fn excerpt(&self, frame: &Frame) -> Option<String> {
+        let (start, end) = frame.columns?;
+        let line = self.line(&frame.file, frame.line)?;
+        let text = line.get(start as usize..end as usize)?.trim();
+        (!text.is_empty()).then(|| text.to_owned())
     }
 
     fn on_disk<R>(&self, file: &str, look: impl FnOnce(&FileLines) -> R) -> Option<R> {

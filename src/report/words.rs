@@ -3,8 +3,9 @@
 use super::harmless::{harmless, shortened};
 use super::side::Side;
 use super::source::SourceMap;
+use crate::event::origin;
 use crate::finding::policy::Lines;
-use crate::finding::{AccessReport, Coverage, Finding, Frame, LockReport, Place, Report, Severity, StrandReport, Target};
+use crate::finding::{AccessReport, Coverage, Finding, Frame, LockReport, Place, Report, Severity, StrandReport, Target, Turn};
 
 /// Longest name that is shown in full.
 const MOST_NAME: usize = 160;
@@ -116,8 +117,32 @@ impl<'a> View<'a> {
 
 /// Is the file part of Python's own library?
 fn is_library(file: &str) -> bool {
-    let within = ["/lib/python3", "/lib64/python3"].iter().find_map(|root| file.split_once(root));
-    file.starts_with("<frozen ") || within.is_some_and(|(_, rest)| !rest.contains("-packages/"))
+    origin::of_file(file) == origin::Origin::Standard
+}
+
+/// Why it can happen, with the text of the call or the suspension where the source is known.
+#[must_use]
+pub fn why(sources: &SourceMap, finding: &Finding) -> Option<String> {
+    let why = harmless(finding.why.as_ref()?).into_owned();
+    let Some(text) = finding.switch.as_ref().and_then(|switch| Some((switch, sources.excerpt(switch)?))) else {
+        return Some(why);
+    };
+    let (switch, text) = (format!(" on line {}", text.0.line), shortened(&text.1, MOST_EXCERPT).into_owned());
+    Some(why.replacen(&switch, &format!(" `{text}`{switch}"), 1))
+}
+
+/// Longest piece of source within a sentence.
+const MOST_EXCERPT: usize = 60;
+
+/// The steps of a possible interleaving: `Thread-1 reads it (line 22)`.
+#[must_use]
+pub fn turns(finding: &Finding) -> Vec<String> {
+    let turn = |turn: &Turn| {
+        let frame = finding.accesses.get(turn.access).and_then(|access| access.stack.first());
+        let line = frame.map(|frame| format!(" (line {})", frame.line)).unwrap_or_default();
+        format!("{} {}{line}", name(&turn.strand), name(&turn.what))
+    };
+    finding.interleaving.iter().map(turn).collect()
 }
 
 /// `reads 41`, or the role alone where no words were given.
@@ -266,24 +291,4 @@ fn shell_word(word: &str) -> String {
     let word = name(word);
     let simple = !word.is_empty() && word.chars().all(|c| c.is_alphanumeric() || "-_./=:,+@%".contains(c));
     if simple { word } else { format!("'{}'", word.replace('\'', "'\\''")) }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn the_library_is_told_from_what_is_installed() {
-        for file in ["/usr/lib/python3.11/threading.py", "/opt/py/lib/python3.13t/asyncio/tasks.py", "<frozen runpy>"] {
-            assert!(is_library(file), "{file}");
-        }
-        for file in [
-            "/usr/lib/python3/dist-packages/yaml.py",
-            "/v/lib/python3.12/site-packages/cachetools/keys.py",
-            "/srv/lib/app.py",
-            "<stdin>",
-        ] {
-            assert!(!is_library(file), "{file}");
-        }
-    }
 }

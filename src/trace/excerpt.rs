@@ -49,9 +49,11 @@ fn shortened((number, mut text): (u32, String)) -> (u32, String) {
 
 /// Every place that the finding names.
 fn places(finding: &Finding) -> impl Iterator<Item = (&str, u32)> {
-    finding.accesses.iter().flat_map(|access| {
+    let switch = finding.switch.iter().map(|frame| (frame.file.as_str(), frame.line));
+    let accesses = finding.accesses.iter().flat_map(|access| {
         let frames = access.stack.iter().chain(&access.strand.started).map(|frame| (frame.file.as_str(), frame.line));
         let locks = access.locks.iter().flat_map(|lock| lock.created.iter().chain(&lock.acquired));
         frames.chain(locks.map(|place| (place.file.as_str(), place.line)))
-    })
+    });
+    accesses.chain(switch)
 }

@@ -9,11 +9,13 @@
 //! |---|---|
 //! | [`writer`] | append, flush, keep to a limit |
 //! | [`reader`] | records, findings so far and source lines of a file or of bytes, whatever state they are in |
+//! | [`ahead`] | the same in a thread of its own |
 //! | [`excerpt`] | the source lines that a report shows |
 //! | [`hostile`] | files for fuzzing |
 //! | [`privacy`] | leaves the program's values out |
 //! | [`v1`] | the bytes of version 1 |
 
+pub mod ahead;
 mod error;
 pub mod excerpt;
 pub mod hostile;

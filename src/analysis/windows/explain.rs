@@ -5,10 +5,10 @@ use super::help;
 use super::shadow::Past;
 use crate::analysis::Origin;
 use crate::analysis::definitions::{Definitions, SiteId};
-use crate::analysis::naming;
 use crate::analysis::world::World;
+use crate::analysis::{interleaving, naming, picture};
 use crate::event::{Action, KeyId, ObjectId, ProcessId, Value};
-use crate::finding::{self, AccessReport, Basis, Evidence, Finding, Kind, Moment, Severity, Subject};
+use crate::finding::{self, AccessReport, Basis, Evidence, Finding, Frame, Kind, Moment, Severity, Subject, Turn};
 use racetrace_probes::plan::{Switch, SwitchWhy};
 
 /// A window, and the access of another strand that nothing keeps out of it.
@@ -55,10 +55,12 @@ impl Race<'_> {
             basis: Basis::Traced,
             message: self.message(&subject),
             why: self.why(),
+            switch: self.switch_named(),
             observed: self.observed(),
             count: 1,
             help: help::for_window(self, &subject),
             timeline: self.timeline(),
+            interleaving: self.interleaving(),
             accesses,
             subject,
             tests: Vec::new(),
@@ -131,13 +133,12 @@ impl Race<'_> {
 
     /// The instruction inside the window that lets others run, or that there is none.
     fn why(&self) -> Option<String> {
-        let Which::Window(code, index) = self.window.which else {
+        if let Which::Span(..) = self.window.which {
             return Some("read and write are made by two calls; other threads can run between them".to_owned());
-        };
-        let definitions = self.world.definitions(self.process)?;
-        let switch = definitions.window(code, index)?.switch.as_ref();
-        let line = |switch: &Switch| definitions.position(code, switch.offset).0;
-        if self.window.split && self.world.same_loop(self.window.write.strand, self.access.strand) {
+        }
+        let switch = self.switch();
+        let line = |switch: &Switch| self.switch_frame(switch).map_or(0, |frame| frame.line);
+        if self.gives_way() {
             return Some(match switch {
                 Some(switch) => format!("the task gives way to others at its suspension on line {}", line(switch)),
                 None => "the task gives way to others in between".to_owned(),
@@ -150,12 +151,64 @@ impl Race<'_> {
             Some(switch) if switch.why != SwitchWhy::Operator => {
                 format!("{} on line {} lets other threads run inside the window", switch_words(switch.why), line(switch))
             }
-            _ => self.latent_words(definitions),
+            _ => self.latent_words(),
         })
     }
 
-    fn latent_words(&self, definitions: &Definitions) -> String {
-        let minor = definitions.version().minor;
+    /// Both are tasks of one loop, and it is the loop that switches.
+    fn gives_way(&self) -> bool {
+        self.window.split && self.world.same_loop(self.window.write.strand, self.access.strand)
+    }
+
+    fn switch(&self) -> Option<&Switch> {
+        let Which::Window(code, index) = self.window.which else { return None };
+        self.world.definitions(self.process)?.window(code, index)?.switch.as_ref()
+    }
+
+    /// Where the call or suspension stands that [`Race::why`] speaks of.
+    fn switch_named(&self) -> Option<Frame> {
+        let switch = self.switch()?;
+        let named = match switch.why {
+            SwitchWhy::Suspension => self.gives_way() || !self.world.free_threaded(self.process),
+            SwitchWhy::Call => !self.gives_way() && !self.world.free_threaded(self.process),
+            _ => false,
+        };
+        self.switch_frame(switch).filter(|_| named)
+    }
+
+    fn switch_frame(&self, switch: &Switch) -> Option<Frame> {
+        let Which::Window(code, _) = self.window.which else { return None };
+        let definitions = self.world.definitions(self.process)?;
+        let (line, columns) = definitions.position(code, switch.offset);
+        let code = &definitions.code(code)?.info.code;
+        Some(Frame { file: code.filename.clone(), line, function: code.qualname.clone(), columns })
+    }
+
+    /// The split that nothing forbids.
+    fn interleaving(&self) -> Vec<Turn> {
+        if self.evidence == Evidence::Observed {
+            return Vec::new();
+        }
+        let (mine, other) = (self.window.write.strand, self.access.strand);
+        let steps = match self.kind {
+            Kind::CheckThenAct if self.access.action == Action::Read => {
+                vec![
+                    (0, mine, "checks it"),
+                    (2, other, "makes the same check"),
+                    (1, mine, "acts"),
+                    (1, other, "acts a second time"),
+                ]
+            }
+            Kind::CheckThenAct => {
+                vec![(0, mine, "checks it"), (2, other, "changes it"), (1, mine, "acts on the outdated check")]
+            }
+            _ => vec![(0, mine, "reads it"), (2, other, "changes it"), (1, mine, "writes over the change, which is lost")],
+        };
+        interleaving::turns(self.world, &steps)
+    }
+
+    fn latent_words(&self) -> String {
+        let minor = self.world.definitions(self.process).map_or(0, |definitions| definitions.version().minor);
         format!(
             "CPython 3.{minor} with a GIL does not switch threads between the two, so this run was safe; \
              a free-threaded build, or one before 3.10, does"
@@ -166,19 +219,14 @@ impl Race<'_> {
         if self.evidence != Evidence::Observed {
             return Vec::new();
         }
-        let step = |index: usize, past: &Past, what: &str| Moment {
-            time: past.time,
-            access: Some(index),
-            strand: self.world.strand_report(past.strand).name,
-            what: what.to_owned(),
-        };
-        let mut steps = vec![
-            (self.window.read.sequence, step(0, &self.window.read, "read")),
-            (self.window.write.sequence, step(1, &self.window.write, "write")),
-            (self.access.sequence, step(2, self.access, "write")),
+        let (first, second) = if self.kind == Kind::CheckThenAct { ("check", "act") } else { ("read", "write") };
+        let mut scenes = [
+            (self.window.read.sequence, self.window.read.scene(0, first)),
+            (self.window.write.sequence, self.window.write.scene(1, second)),
+            (self.access.sequence, self.access.scene(2, "write")),
         ];
-        steps.sort_by_key(|(sequence, _)| *sequence);
-        steps.into_iter().map(|(_, step)| step).collect()
+        scenes.sort_by_key(|(sequence, _)| *sequence);
+        picture::timeline(self.world, &scenes.map(|(_, scene)| scene))
     }
 
     fn access_report(&self, role: &str, past: &Past, what: Option<String>) -> AccessReport {
@@ -229,10 +277,12 @@ impl Pair<'_> {
             ),
             accesses: vec![report(self.earlier), report(self.later)],
             why: None,
+            switch: None,
             observed: None,
             count: 1,
             help: help::for_pair(&subject),
             timeline: Vec::new(),
+            interleaving: Vec::new(),
             subject,
             tests: Vec::new(),
             processes: pid(self.world, self.process),

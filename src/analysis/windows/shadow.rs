@@ -10,6 +10,7 @@ use super::activation::Closed;
 use crate::analysis::clock::{Known, Moment};
 use crate::analysis::definitions::SiteId;
 use crate::analysis::lock::Held;
+use crate::analysis::picture::Scene;
 use crate::analysis::strand::StrandId;
 use crate::event::{Action, KeyId, ObjectId, StackId, Value};
 
@@ -29,6 +30,13 @@ pub struct Past {
     pub turns: u64,
     /// What its strand knew to be over; only kept for writes to subjects that several strands touch.
     pub known: Option<Arc<Known>>,
+}
+
+impl Past {
+    pub fn scene<'a>(&'a self, access: usize, what: &'a str) -> Scene<'a> {
+        let held = self.locks.as_deref().unwrap_or_default();
+        Scene { access: Some(access), what, strand: self.strand, time: self.time, held }
+    }
 }
 
 /// What is remembered of one subject.

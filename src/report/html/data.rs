@@ -1,9 +1,10 @@
 //! What the page's script is given: phrases ready to show, excerpts cut into pieces, timelines. All text is harmless
 //! before it gets here; the script only lays it out.
 
+use super::timeline::{self, Timeline};
 use crate::finding::catalogue::page;
 use crate::finding::policy::Lines;
-use crate::finding::{AccessReport, Finding, Kind, LockReport, Report};
+use crate::finding::{AccessReport, Finding, Kind, Report};
 use crate::report::harmless::harmless;
 use crate::report::side::{Part, Side, closing, label, sides};
 use crate::report::source::SourceMap;
@@ -15,7 +16,6 @@ use std::collections::BTreeMap;
 const AROUND: u32 = 2;
 /// A longer stretch is elided in the middle.
 const MOST_LINES: u32 = 24;
-const MOST_MOMENTS: usize = 60;
 
 #[derive(Serialize)]
 pub(super) struct Document {
@@ -49,7 +49,9 @@ struct Entry {
     files: Vec<String>,
     closing: Option<String>,
     sides: Vec<SideEntry>,
-    timeline: Vec<MomentEntry>,
+    timeline: Option<Timeline>,
+    /// How it can happen: steps in order.
+    turns: Vec<String>,
     /// Label and text, in order.
     facts: Vec<(&'static str, String)>,
     count: String,
@@ -72,19 +74,8 @@ struct Line {
     /// Pieces: those with an odd index are marked.
     pieces: Vec<String>,
     window: bool,
-    notes: Vec<String>,
-}
-
-#[derive(Serialize)]
-struct MomentEntry {
-    /// Nanoseconds after the first.
-    after: u64,
-    strand: String,
-    what: String,
-    /// `window`, `conflict`, or nothing for a step that is no access.
-    part: Option<&'static str>,
-    /// Locks held at an access: name, and what tells one holding from the next of the same lock.
-    held: Vec<(String, String)>,
+    /// What happens there, below which column.
+    notes: Vec<(usize, String)>,
 }
 
 impl Document {
@@ -103,12 +94,12 @@ impl Document {
             hidden: words::hidden(&report.coverage),
             notices: report.notices.iter().map(|notice| harmless(notice).into_owned()).collect(),
             kinds: kinds.map(text).collect(),
-            findings: report.findings.iter().map(|finding| entry(finding, sources, with_process)).collect(),
+            findings: report.findings.iter().map(|finding| entry(finding, report, sources, with_process)).collect(),
         }
     }
 }
 
-fn entry(finding: &Finding, sources: &SourceMap, with_process: bool) -> Entry {
+fn entry(finding: &Finding, report: &Report, sources: &SourceMap, with_process: bool) -> Entry {
     let frames = finding.accesses.iter().filter_map(|access| access.stack.first());
     let mut files: Vec<String> = frames.clone().map(|frame| harmless(&sources.shown(&frame.file)).into_owned()).collect();
     files.sort();
@@ -124,16 +115,17 @@ fn entry(finding: &Finding, sources: &SourceMap, with_process: bool) -> Entry {
         files,
         closing: closing(finding),
         sides: sides(finding).iter().map(|side| side_entry(finding, side, sources, with_process)).collect(),
-        timeline: timeline(finding),
-        facts: facts(finding),
+        timeline: timeline::of(finding, report),
+        turns: words::turns(finding),
+        facts: facts(finding, sources),
         count: words::thousands(finding.count),
     }
 }
 
-fn facts(finding: &Finding) -> Vec<(&'static str, String)> {
+fn facts(finding: &Finding, sources: &SourceMap) -> Vec<(&'static str, String)> {
     let mut facts = Vec::new();
-    let optional = [("Observed", &finding.observed), ("Why", &finding.why)];
-    facts.extend(optional.into_iter().filter_map(|(label, text)| Some((label, harmless(text.as_ref()?).into_owned()))));
+    facts.extend(finding.observed.iter().map(|text| ("Observed", harmless(text).into_owned())));
+    facts.extend(words::why(sources, finding).map(|text| ("Why", text)));
     facts.push(("Fix", harmless(&finding.help).into_owned()));
     if !finding.tests.is_empty() {
         let tests: Vec<String> = finding.tests.iter().map(|test| words::name(test)).collect();
@@ -183,9 +175,9 @@ fn lines(finding: &Finding, side: &Side<'_>, sources: &SourceMap) -> Vec<Line> {
         }
         lines.push(Line {
             number: Some(number),
-            pieces: pieces(&source.unwrap_or_else(|| "(source not available)".to_owned()), here),
+            pieces: pieces(source.as_deref().unwrap_or("(source not available)"), here),
             window: window.is_some_and(|(first, last)| (first..=last).contains(&number)),
-            notes: here.iter().map(|access| label(access)).collect(),
+            notes: here.iter().map(|access| (column(source.as_deref(), access), label(access))).collect(),
         });
     }
     lines
@@ -208,7 +200,16 @@ fn wanted<'a>(first: u32, last: u32, marked: impl Iterator<Item = &'a u32>) -> V
     wanted
 }
 
-/// The line cut at the columns of its accesses; the whole of it where they are unknown.
+/// Where the access's expression begins, in characters as they are shown; the statement where that is unknown.
+fn column(source: Option<&str>, access: &AccessReport) -> usize {
+    let source = source.unwrap_or_default();
+    let columns = access.stack.first().and_then(|frame| frame.columns);
+    let start = columns.map(|(start, _)| start as usize).filter(|start| source.is_char_boundary(*start));
+    let start = start.unwrap_or(source.len() - source.trim_start().len());
+    shown(source.get(..start)).chars().count()
+}
+
+/// The line cut at the columns of its accesses; its statement where they are unknown.
 fn pieces(source: &str, accesses: &[&AccessReport]) -> Vec<String> {
     let mut spans: Vec<(usize, usize)> = accesses
         .iter()
@@ -217,6 +218,10 @@ fn pieces(source: &str, accesses: &[&AccessReport]) -> Vec<String> {
         .filter(|(start, end)| start < end && source.is_char_boundary(*start) && source.is_char_boundary(*end))
         .collect();
     spans.sort_unstable();
+    let code = source.len() - source.trim_start().len();
+    if spans.is_empty() && !accesses.is_empty() {
+        spans.push((code, source.trim_end().len().max(code)));
+    }
     let mut pieces = Vec::new();
     let mut done = 0;
     for (start, end) in spans {
@@ -233,23 +238,4 @@ fn pieces(source: &str, accesses: &[&AccessReport]) -> Vec<String> {
 
 fn shown(piece: Option<&str>) -> String {
     harmless(&piece.unwrap_or("").replace('\t', "    ")).into_owned()
-}
-
-fn timeline(finding: &Finding) -> Vec<MomentEntry> {
-    let mut moments: Vec<_> = finding.timeline.iter().collect();
-    moments.sort_by_key(|moment| moment.time);
-    let begin = moments.first().map_or(0, |moment| moment.time);
-    let entry = |moment: &&crate::finding::Moment| {
-        let access = moment.access.and_then(|index| finding.accesses.get(index));
-        let part = access.map(|access| if access.role == "conflict" { "conflict" } else { "window" });
-        let what = access.map_or_else(|| words::name(&moment.what), label);
-        let held = access.map(|access| access.locks.iter().map(holding).collect()).unwrap_or_default();
-        MomentEntry { after: moment.time - begin, strand: words::name(&moment.strand), what, part, held }
-    };
-    moments.iter().take(MOST_MOMENTS).map(entry).collect()
-}
-
-fn holding(lock: &LockReport) -> (String, String) {
-    let taken = lock.acquired.as_ref().map(|place| format!("{}:{}", harmless(&place.file), place.line));
-    (words::name(&lock.name), taken.unwrap_or_default())
 }

@@ -13,9 +13,15 @@
     return element;
   }
 
+  // Source in a sentence stands between backticks.
+  function rich(text) {
+    const parts = text.split("`");
+    return parts.length % 2 === 0 ? [text] : parts.map((part, index) => (index % 2 === 1 ? make("code", "", part) : part));
+  }
+
   function facts(pairs, classes) {
     const terms = make("dl", classes);
-    for (const [label, text] of pairs) terms.append(make("dt", "", label), make("dd", "", text));
+    for (const [label, text] of pairs) terms.append(make("dt", "", label), make("dd", "", ...rich(text)));
     return terms;
   }
 
@@ -54,7 +60,11 @@
     const finding = entry.finding;
     const body = make("div", "body");
     for (const side of finding.sides) body.append(sideOf(side, finding));
-    if (finding.timeline.length) body.append(timelineOf(finding));
+    if (finding.timeline) body.append(timelineOf(finding.timeline));
+    if (finding.turns.length) {
+      const turns = make("ol", "steps", ...finding.turns.map((turn) => make("li", "", turn)));
+      body.append(make("section", "", make("h3", "", "How it can go"), turns));
+    }
     body.append(facts(finding.facts, "facts"));
     const kind = report.kinds[finding.kind];
     body.append(make("details", "more", make("summary", "", `About ${finding.kind}: ${kind.title}`),
@@ -77,16 +87,17 @@
     for (const line of side.lines) {
       const source = make("span", "source");
       line.pieces.forEach((piece, index) => {
-        const marked = line.notes.length > 0 && (index % 2 === 1 || line.pieces.length === 1);
+        const marked = index % 2 === 1;
         source.append(marked ? make("mark", "", piece) : piece);
       });
       code.append(make("div", line.window ? "window" : "", make("span", "number", line.number === null ? "…" : String(line.number)), source));
-      for (const note of line.notes) {
-        code.append(make("div", line.window ? "window" : "", make("span", "number", ""), make("span", "annotation", `↑ ${note}`)));
+      for (const [column, note] of line.notes) {
+        const lead = " ".repeat(Math.min(column, 60));
+        code.append(make("div", line.window ? "window" : "", make("span", "number", ""), make("span", "annotation", `${lead}↑ ${note}`)));
       }
     }
     part.append(code);
-    if (side.first && finding.closing && side.lines.some((line) => line.window)) part.append(make("p", "closing", `Marked: ${finding.closing}`));
+    if (side.first && finding.closing && side.lines.some((line) => line.window)) part.append(make("p", "closing", finding.closing));
     return part;
   }
 
@@ -99,84 +110,112 @@
     return element;
   }
 
-  function timelineOf(finding) {
-    const moments = finding.timeline;
-    const lanes = [...new Set(moments.map((moment) => moment.strand))];
-    const short = (name) => (name.length > 22 ? `${name.slice(0, 21)}…` : name);
-    const left = 16 + 8 * Math.max(...lanes.map((lane) => short(lane).length));
-    const step = 56, height = 64, top = 26;
-    const x = (index) => left + 28 + index * step;
-    const y = (strand) => top + lanes.indexOf(strand) * height + height / 2;
-    const width = x(moments.length - 1) + 36, tall = top + lanes.length * height + 4;
-    const svg = draw("svg", { width, height: tall, viewBox: `0 0 ${width} ${tall}`, role: "img" });
-    svg.append(draw("title", {}, `Timeline of ${lanes.length} strands; the steps are listed below`));
-    for (const lane of lanes) {
-      svg.append(draw("line", { class: "lane", x1: left, x2: width - 8, y1: y(lane), y2: y(lane) }));
-      svg.append(draw("text", { x: 8, y: y(lane) + 4 }, short(lane)));
+  const short = (name, most) => (name.length > most ? `${name.slice(0, most - 1)}…` : name);
+  const STEP = 60, HEAD = 44, ROW = 24;
+
+  // Where everything goes: each lane is as high as the bars below it need.
+  function layout(timeline) {
+    const left = 20 + 8 * Math.max(...timeline.lanes.map((lane) => short(lane, 24).length));
+    const x = (index) => left + 30 + index * STEP;
+    const end = x(timeline.steps.length - 1) + 40;
+    const width = Math.max(end, ...timeline.bars.map((bar) => x(bar.from) + 7 * short(barName(bar), 40).length));
+    const rows = timeline.lanes.map(() => []);
+    const placed = timeline.bars.map((bar) => {
+      const from = x(bar.from) - (bar.exact ? 0 : 16);
+      const to = bar.to === null ? end : x(bar.to) + (bar.exact && bar.to > bar.from ? 0 : 16);
+      const needs = Math.max(to, from + 7 * short(barName(bar), 40).length) + 8;
+      const lane = rows[bar.lane];
+      let row = lane.findIndex((taken) => taken <= from);
+      if (row < 0) row = lane.push(0) - 1;
+      lane[row] = needs;
+      return { bar, from, to, row };
+    });
+    const tops = [];
+    let top = 8;
+    for (const lane of rows) {
+      tops.push(top);
+      top += HEAD + 20 + lane.length * ROW;
     }
-    spanOf(svg, moments, x, y);
-    locksOf(svg, moments, x, y, width - 12);
-    svg.append(draw("polyline", { class: "course", points: moments.map((moment, index) => `${x(index)},${y(moment.strand)}`).join(" ") }));
-    moments.forEach((moment, index) => {
-      const group = draw("g", { class: `step ${moment.part ?? ""}` });
-      group.append(draw("title", {}, `${moment.strand}: ${moment.what}`));
-      group.append(draw("circle", { cx: x(index), cy: y(moment.strand), r: 10 }));
-      group.append(draw("text", { x: x(index), y: y(moment.strand) + 4 }, String(index + 1)));
-      svg.append(group);
+    return { left, x, end, width: width + 8, y: (lane) => tops[lane] + HEAD - 8, bottom: top, placed };
+  }
+
+  function barName(bar) {
+    return bar.waits ? `waits for ${bar.name}` : bar.name;
+  }
+
+  function timelineOf(timeline) {
+    const at = layout(timeline), { steps, lanes } = timeline, tall = at.bottom + 22;
+    const svg = draw("svg", { width: at.width, height: tall, viewBox: `0 0 ${at.width} ${tall}`, role: "img" });
+    svg.append(draw("title", {}, `Timeline of ${lanes.length} strands; the steps are listed below`));
+    lanes.forEach((lane, index) => {
+      svg.append(draw("line", { class: "lane", x1: at.left, x2: at.end, y1: at.y(index), y2: at.y(index) }));
+      const name = draw("text", { class: "name", x: 8, y: at.y(index) + 4 }, short(lane, 24));
+      name.append(draw("title", {}, lane));
+      svg.append(name);
+    });
+    windowOf(svg, timeline, at);
+    barsOf(svg, at);
+    courseOf(svg, steps, at);
+    steps.forEach((step, index) => {
+      const group = draw("g", { class: `step ${step.part}` });
+      group.append(draw("title", {}, `${lanes[step.lane]}: ${step.what}`));
+      group.append(draw("circle", { cx: at.x(index), cy: at.y(step.lane), r: 11 }));
+      group.append(draw("text", { x: at.x(index), y: at.y(step.lane) + 4 }, String(index + 1)));
+      svg.append(group, draw("text", { class: "after", x: at.x(index), y: tall - 6 }, index === 0 ? "0" : `+${duration(step.after)}`));
     });
     const picture = make("div", "timeline", svg);
     picture.tabIndex = 0;
     picture.setAttribute("role", "group");
     picture.setAttribute("aria-label", "timeline");
-    const steps = make("ol", "steps");
-    for (const moment of moments) {
-      const item = make("li", "", make("b", "", moment.strand), ` ${moment.what} `, make("span", "time", `+${duration(moment.after)}`));
-      if (moment.part === "conflict") item.classList.add("conflict");
-      steps.append(item);
+    const list = make("ol", "steps");
+    for (const step of steps) {
+      list.append(make("li", step.part, make("b", "", lanes[step.lane]), ` ${step.what} `, make("span", "time", `+${duration(step.after)}`)));
     }
-    return make("section", "", make("h3", "", "As it happened"), picture, steps);
+    const more = timeline.left_out > 0 ? make("p", "who", `and ${timeline.left_out} more steps`) : null;
+    return make("section", "", make("h3", "", "As it happened"), legendOf(timeline), picture, list, more);
   }
 
-  function spanOf(svg, moments, x, y) {
-    const inside = moments.map((moment, index) => ({ moment, index })).filter((step) => step.moment.part === "window");
-    if (inside.length < 2) return;
-    const first = inside[0], last = inside.filter((step) => step.moment.strand === first.moment.strand).pop();
-    if (last.index === first.index) return;
-    svg.append(draw("rect", { class: "span", x: x(first.index) - 14, width: x(last.index) - x(first.index) + 28, y: y(first.moment.strand) - 17, height: 34, rx: 8 }));
-    svg.append(draw("text", { x: x(first.index) - 12, y: y(first.moment.strand) - 21 }, "window"));
+  function legendOf(timeline) {
+    const legend = make("p", "legend");
+    const entry = (name, text) => legend.append(make("span", "", make("span", `key ${name}`), text));
+    if (timeline.window) entry("span", `the ${timeline.window[3]}`);
+    if (timeline.steps.some((step) => step.part === "conflict")) entry("conflict", timeline.window ? "lands inside" : "conflicts");
+    if (timeline.bars.some((bar) => !bar.waits)) entry("held", "lock held");
+    if (timeline.bars.some((bar) => bar.waits)) entry("waits", "waits for a lock");
+    legend.append(make("span", "", "steps in order, not to scale"));
+    return legend;
   }
 
-  function locksOf(svg, moments, x, y, end) {
-    const held = [];
-    moments.forEach((moment, index) => {
-      const [verb, name] = [moment.what.split(" ", 1)[0], moment.what.slice(moment.what.indexOf(" ") + 1)];
-      if (verb === "acquire") held.push({ name, strand: moment.strand, from: index, to: null });
-      if (verb === "release") {
-        const bar = held.find((bar) => bar.name === name && bar.strand === moment.strand && bar.to === null);
-        if (bar) bar.to = index;
-      }
-    });
-    const said = new Set(held.map((bar) => bar.name));
-    held.push(...heldAtAccesses(moments).filter((bar) => !said.has(bar.name)));
-    for (const bar of held) {
-      const wide = bar.wide ? 14 : 0, from = x(bar.from) - wide, to = bar.to === null ? end : x(bar.to) + wide;
-      const below = y(bar.strand) + 15;
-      svg.append(draw("rect", { class: "held", x: from, width: Math.max(4, to - from), y: below + (bar.wide ? 4 : 0), height: 5, rx: 2 }));
-      svg.append(draw("text", { class: "held-name", x: from, y: below + (bar.wide ? 20 : 16) }, bar.name.length > 40 ? `${bar.name.slice(0, 39)}…` : bar.name));
+  function windowOf(svg, timeline, at) {
+    if (!timeline.window) return;
+    const [lane, first, last, name] = timeline.window, x = at.x(first) - 17;
+    svg.append(draw("rect", { class: "span", x, width: at.x(last) - at.x(first) + 34, y: at.y(lane) - 18, height: 36, rx: 8 }));
+    svg.append(draw("text", { class: "span-name", x: x + 2, y: at.y(lane) - 22 }, name));
+  }
+
+  function barsOf(svg, at) {
+    for (const { bar, from, to, row } of at.placed) {
+      const y = at.y(bar.lane) + 22 + row * ROW;
+      const end = bar.to === null ? " open" : "";
+      svg.append(draw("rect", { class: `${bar.waits ? "waits" : "held"}${end}`, x: from, width: Math.max(4, to - from), y, height: 6, rx: 2 }));
+      if (bar.exact) svg.append(draw("line", { class: "moment", x1: from, x2: from, y1: at.y(bar.lane), y2: y + 6 }));
+      if (bar.to !== null && bar.exact) svg.append(draw("line", { class: "moment", x1: to, x2: to, y1: at.y(bar.lane), y2: y + 6 }));
+      const name = draw("text", { class: "bar-name", x: from + 2, y: y + 17 }, short(barName(bar), 40));
+      name.append(draw("title", {}, barName(bar)));
+      svg.append(name);
     }
   }
 
-  // Where acquiring was not part of the story: a lock that two accesses of one strand hold from the same taking is held between them.
-  function heldAtAccesses(moments) {
-    const bars = [];
-    moments.forEach((moment, index) => {
-      for (const [name, taken] of moment.held) {
-        const bar = bars.find((bar) => bar.name === name && bar.taken === taken && bar.strand === moment.strand);
-        if (bar) bar.to = index;
-        else bars.push({ name, taken, strand: moment.strand, from: index, to: index, wide: true });
-      }
+  // The way from step to step; where it changes lanes, what handed over: written above the lower lane, where no bars are.
+  function courseOf(svg, steps, at) {
+    svg.append(draw("polyline", { class: "course", points: steps.map((step, index) => `${at.x(index)},${at.y(step.lane)}`).join(" ") }));
+    steps.forEach((step, index) => {
+      if (!step.via) return;
+      const [lower, upper] = [index, index - 1].sort((a, b) => steps[b].lane - steps[a].lane);
+      const share = 26 / (at.y(steps[lower].lane) - at.y(steps[upper].lane));
+      const x = at.x(lower) + (at.x(upper) - at.x(lower)) * share;
+      svg.append(draw("text", { class: "via", x, y: at.y(steps[lower].lane) - 22 }, step.via));
     });
-    return bars;
   }
 
   function duration(nanoseconds) {

@@ -98,7 +98,7 @@ fn result(finding: &Finding, sources: &SourceMap) -> SarifResult {
         rule_id: finding.kind.name(),
         rule_index: Kind::ALL.iter().position(|kind| *kind == finding.kind).unwrap_or(0),
         level: finding.severity.name(),
-        message: Text::new(message(finding)),
+        message: Text::new(message(finding, sources)),
         related_locations: related.collect(),
         code_flows: code_flows(finding, sources),
         locations: located.into_iter().take(1).map(|(_, location)| location).collect(),
@@ -113,10 +113,10 @@ fn result(finding: &Finding, sources: &SourceMap) -> SarifResult {
     }
 }
 
-fn message(finding: &Finding) -> String {
+fn message(finding: &Finding, sources: &SourceMap) -> String {
     let mut parts = vec![format!("{}.", harmless(&finding.message))];
     parts.extend(finding.observed.as_ref().map(|text| format!("Observed: {}.", harmless(text))));
-    parts.extend(finding.why.as_ref().map(|text| format!("Why: {}.", harmless(text))));
+    parts.extend(words::why(sources, finding).map(|text| format!("Why: {text}.")));
     parts.push(format!("Fix: {}.", harmless(&finding.help)));
     parts.push(format!("{}; {}.", capitalised(&words::certainty(finding)), words::seen(finding)));
     // Square brackets before a parenthesis would be a link (SARIF 3.11.6).

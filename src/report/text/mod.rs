@@ -121,8 +121,12 @@ impl Page<'_> {
         if let Some(observed) = &finding.observed {
             self.fact(text, gutter, "observed", observed);
         }
-        if let Some(why) = &finding.why {
-            self.fact(text, gutter, "why", why);
+        if let Some(why) = words::why(self.sources, finding) {
+            self.fact(text, gutter, "why", &why);
+        }
+        if !finding.interleaving.is_empty() {
+            let steps = words::turns(finding).into_iter().zip(1..).map(|(turn, number)| format!("{number}. {turn}"));
+            self.fact(text, gutter, "how", &steps.collect::<Vec<_>>().join("\n"));
         }
         self.fact(text, gutter, "help", &finding.help);
         if !finding.tests.is_empty() {

@@ -48,15 +48,16 @@ impl Output {
 }
 
 /// A cursor over bytes that may say anything.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug)]
 pub struct Input<'a> {
     pub bytes: &'a [u8],
-    pub last: Registers,
+    pub last: &'a mut Registers,
 }
 
 impl<'a> Input<'a> {
-    pub fn new(bytes: &'a [u8]) -> Self {
-        Input { bytes, last: Registers::default() }
+    #[inline]
+    pub fn new(bytes: &'a [u8], last: &'a mut Registers) -> Self {
+        Input { bytes, last }
     }
 
     #[inline]
@@ -118,15 +119,17 @@ mod tests {
         let mut output = Output::default();
         let numbers: Vec<u64> = (0..64).flat_map(|bit| [1u64 << bit, (1u64 << bit) - 1, u64::MAX >> bit]).collect();
         numbers.iter().for_each(|number| output.number(*number));
-        let mut input = Input::new(&output.bytes);
+        let mut last = Registers::default();
+        let mut input = Input::new(&output.bytes, &mut last);
         assert!(numbers.iter().all(|number| input.number() == Some(*number)));
         assert_eq!(input.number(), None);
     }
 
     #[test]
     fn a_number_without_an_end_is_refused() {
-        assert_eq!(Input::new(&[0xff; 11]).number(), None);
-        assert_eq!(Input::new(&[0xff; 3]).number(), None);
+        let mut last = Registers::default();
+        assert_eq!(Input::new(&[0xff; 11], &mut last).number(), None);
+        assert_eq!(Input::new(&[0xff; 3], &mut last).number(), None);
     }
 
     #[test]

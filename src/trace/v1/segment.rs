@@ -108,12 +108,8 @@ impl Stream {
         stream
     }
 
-    fn input(&mut self) -> Input<'_> {
-        Input { bytes: self.raw.get(self.read..).unwrap_or_default(), last: std::mem::take(&mut self.last) }
-    }
-
     fn advance(&mut self, next: u64) {
-        let mut input = Input::new(self.raw.get(self.read..).unwrap_or_default());
+        let mut input = Input::new(self.raw.get(self.read..).unwrap_or_default(), &mut self.last);
         let head = record::get_head(&mut input);
         self.read = self.raw.len() - input.bytes.len();
         (self.head, self.place) = match head {
@@ -122,24 +118,18 @@ impl Stream {
         };
     }
 
+    #[inline]
     fn take(&mut self) -> Option<Record> {
-        let (head, place) = (self.head, self.place);
-        let mut input = self.input();
-        let record = record::get_body(head, &mut input);
-        let (left, last) = (input.bytes.len(), input.last);
-        self.last = last;
-        self.read = self.raw.len() - left;
-        match record {
-            Some(record) => {
-                self.records = self.records.saturating_sub(1);
-                self.advance(place + 1);
-                Some(record)
-            }
-            None => {
-                self.place = u64::MAX;
-                None
-            }
+        let mut input = Input::new(self.raw.get(self.read..).unwrap_or_default(), &mut self.last);
+        let record = record::get_body(self.head, &mut input);
+        self.read = self.raw.len() - input.bytes.len();
+        if record.is_some() {
+            self.records = self.records.saturating_sub(1);
+            self.advance(self.place + 1);
+        } else {
+            self.place = u64::MAX;
         }
+        record
     }
 }
 
@@ -147,30 +137,46 @@ impl Stream {
 #[derive(Default)]
 pub struct Decoder {
     streams: Vec<Stream>,
+    /// The stream that has the next record, as long as its place is below `until`: then another one is to be chosen.
+    current: usize,
+    until: u64,
 }
 
 impl Decoder {
     /// Adds the expanded bytes of a block whose header promised `records`.
     pub fn add(&mut self, raw: Vec<u8>, records: u64) {
         self.streams.push(Stream::new(raw, records));
+        self.until = 0;
     }
 
     /// The next record. At the end, [`Decoder::clear`] tells whether all of them could be read.
     #[inline]
     pub fn next(&mut self) -> Option<Record> {
         loop {
-            let stream = self.streams.iter_mut().min_by_key(|stream| stream.place)?;
-            if stream.place == u64::MAX {
-                return None;
-            }
-            if let Some(record) = stream.take() {
-                return Some(record);
+            match self.streams.get_mut(self.current) {
+                Some(stream) if stream.place < self.until => {
+                    if let Some(record) = stream.take() {
+                        return Some(record);
+                    }
+                }
+                _ => self.choose()?,
             }
         }
     }
 
+    /// The stream with the lowest place; of several, as damage makes them, the first.
+    fn choose(&mut self) -> Option<()> {
+        let places = || self.streams.iter().map(|stream| stream.place).enumerate();
+        let (current, place) = places().min_by_key(|(_, place)| *place)?;
+        let others = places().filter(|(at, _)| *at != current);
+        self.until = others.map(|(at, place)| place.saturating_add(u64::from(at > current))).min().unwrap_or(u64::MAX);
+        self.current = current;
+        (place != u64::MAX).then_some(())
+    }
+
     /// Forgets the segment; answers how many promised records could not be read.
     pub fn clear(&mut self) -> u64 {
+        self.until = 0;
         self.streams.drain(..).fold(0, |sum, stream| sum.saturating_add(stream.records))
     }
 }
