@@ -99,7 +99,7 @@ fn trace_events_have_what_a_viewer_needs() {
         }
         if name == "shop" {
             let windows = events.iter().filter(|event| event["cat"] == "window").count();
-            assert_eq!(windows, 2, "one for each finding with a timeline");
+            assert_eq!(windows, 3, "one for each finding whose timeline has a stretch");
         }
     }
 }

@@ -26,6 +26,7 @@ pub mod sarif;
 pub mod side;
 pub mod source;
 pub mod text;
+pub mod timeline;
 pub mod words;
 
 use crate::finding::Report;

@@ -2,6 +2,7 @@
 //! to release. Bounded: what no longer fits is counted. Accesses are not drawn: there are too many to see anything.
 
 use crate::event::{CodeId, CodeInfo, Event, LockKind, ObjectId, Record, StackId, TaskId, TextId, Tid};
+use crate::finding::StrandReport;
 use std::collections::{BTreeMap, HashMap, HashSet};
 
 /// More than a viewer shows fluently.
@@ -11,7 +12,7 @@ const MOST_SPANS: usize = 500_000;
 #[derive(Debug, Default)]
 pub struct Chart {
     processes: BTreeMap<u32, Process>,
-    lanes: Vec<(Lane, String, Life)>,
+    rows: Vec<Row>,
     spans: Vec<Span>,
     left_out: u64,
     latest: u64,
@@ -24,8 +25,12 @@ pub(super) struct Lane {
     pub(super) thread: u32,
 }
 
-#[derive(Debug, Clone, Copy)]
-struct Life {
+/// A thread's lane, with what tells the thread from others.
+#[derive(Debug)]
+struct Row {
+    lane: Lane,
+    name: String,
+    thread: Tid,
     begin: u64,
     end: Option<u64>,
 }
@@ -68,7 +73,7 @@ struct Process {
     /// Where locks were made: their name where they have no other.
     made: HashMap<ObjectId, StackId>,
     tasks: HashMap<TaskId, TextId>,
-    /// Index into the chart's lanes.
+    /// Index into the chart's rows.
     threads: HashMap<Tid, usize>,
     running: HashMap<Tid, (TaskId, u64)>,
     /// Locks of tasks: whoever waits for one does not block its thread.
@@ -120,8 +125,8 @@ impl Chart {
             Event::ThreadName { name } => {
                 let name = process.text(*name);
                 let index = self.lane(at);
-                if let Some((_, known, _)) = self.lanes.get_mut(index) {
-                    *known = name;
+                if let Some(row) = self.rows.get_mut(index) {
+                    row.name = name;
                 }
             }
             Event::ThreadEnd => self.end(at),
@@ -154,11 +159,11 @@ impl Chart {
     /// Puts another finished chart's processes beside this one's.
     pub fn join(&mut self, other: Chart) {
         let processes = self.processes.keys().next_back().copied().unwrap_or(0);
-        let threads = u32::try_from(self.lanes.len()).unwrap_or(u32::MAX);
+        let threads = u32::try_from(self.rows.len()).unwrap_or(u32::MAX);
         let moved =
             |lane: Lane| Lane { process: lane.process.saturating_add(processes), thread: lane.thread.saturating_add(threads) };
         self.processes.extend(other.processes.into_iter().map(|(number, process)| (number.saturating_add(processes), process)));
-        self.lanes.extend(other.lanes.into_iter().map(|(lane, name, life)| (moved(lane), name, life)));
+        self.rows.extend(other.rows.into_iter().map(|row| Row { lane: moved(row.lane), ..row }));
         self.left_out = self.left_out.saturating_add(other.left_out);
         for span in other.spans {
             if self.spans.len() < MOST_SPANS {
@@ -178,7 +183,7 @@ impl Chart {
     }
 
     pub(super) fn lanes(&self) -> impl Iterator<Item = (Lane, &str)> {
-        self.lanes.iter().map(|(lane, name, _)| (*lane, name.as_str()))
+        self.rows.iter().map(|row| (row.lane, row.name.as_str()))
     }
 
     pub(super) fn spans(&self) -> &[Span] {
@@ -189,11 +194,14 @@ impl Chart {
         self.left_out
     }
 
-    /// The lane of the thread of this name that lived at this time, if there is just one.
-    pub(super) fn lane_of(&self, name: &str, time: u64) -> Option<Lane> {
-        let alive = |life: &Life| life.begin <= time && life.end.is_none_or(|end| time <= end);
-        let mut lanes = self.lanes.iter().filter(|(_, known, life)| known == name && alive(life)).map(|(lane, _, _)| *lane);
-        lanes.next().filter(|_| lanes.next().is_none())
+    /// The lane of the strand's thread: by its number among those that lived at this time, else by its name.
+    pub(super) fn lane_of(&self, strand: &StrandReport, time: u64) -> Option<Lane> {
+        let alive = |row: &&Row| row.begin <= time && row.end.is_none_or(|end| time <= end);
+        let only = |fits: &dyn Fn(&Row) -> bool| {
+            let mut rows = self.rows.iter().filter(alive).filter(|row| fits(row));
+            rows.next().filter(|_| rows.next().is_none()).map(|row| row.lane)
+        };
+        only(&|row| row.thread.0 == strand.tid).or_else(|| only(&|row| row.name == strand.name))
     }
 
     fn process(&mut self, at: At) -> &mut Process {
@@ -202,10 +210,10 @@ impl Chart {
 
     fn begin(&mut self, at: At, name: String) -> usize {
         self.end(at);
-        let index = self.lanes.len();
+        let index = self.rows.len();
         let thread = u32::try_from(index + 1).unwrap_or(u32::MAX);
-        let life = Life { begin: at.time, end: None };
-        self.lanes.push((Lane { process: at.process, thread }, name, life));
+        let lane = Lane { process: at.process, thread };
+        self.rows.push(Row { lane, name, thread: at.thread, begin: at.time, end: None });
         self.process(at).threads.insert(at.thread, index);
         index
     }
@@ -222,8 +230,8 @@ impl Chart {
             return;
         }
         let index = self.lane(at);
-        if let Some((lane, ..)) = self.lanes.get(index) {
-            self.spans.push(Span { lane: *lane, shape, name, start, end: at.time });
+        if let Some(row) = self.rows.get(index) {
+            self.spans.push(Span { lane: row.lane, shape, name, start, end: at.time });
         }
     }
 
@@ -245,8 +253,8 @@ impl Chart {
             self.waited(at, lock);
         }
         self.switch(at, None);
-        if let Some((_, _, life)) = self.lanes.get_mut(index) {
-            life.end = Some(at.time);
+        if let Some(row) = self.rows.get_mut(index) {
+            row.end = Some(at.time);
         }
         self.process(at).threads.remove(&at.thread);
     }

@@ -9,7 +9,7 @@ mod chart;
 pub use chart::Chart;
 
 use super::harmless::harmless;
-use super::side::label;
+use super::timeline::{self, Timeline};
 use super::{json, words};
 use crate::finding::{Finding, Report};
 use chart::{Lane, Shape, Span};
@@ -24,17 +24,18 @@ const FINDINGS: u32 = 0;
 /// Those of `out`.
 pub fn write(report: &Report, chart: &Chart, out: &mut dyn Write) -> io::Result<()> {
     let mut events = Vec::new();
-    lanes(chart, &mut events);
+    self::lanes(chart, &mut events);
     for (number, span) in chart.spans().iter().enumerate() {
         self::span(number, span, &mut events);
     }
-    let timed: Vec<&Finding> = report.findings.iter().filter(|finding| !finding.timeline.is_empty()).collect();
+    let timed: Vec<(&Finding, Timeline)> =
+        report.findings.iter().filter_map(|finding| Some((finding, timeline::of(finding, report)?))).collect();
     if !timed.is_empty() {
         events.push(named("process_name", FINDINGS, 0, "racetrace: what was observed"));
     }
-    let mut lane = 0;
-    for finding in timed {
-        self::finding(finding, chart, &mut lane, &mut events);
+    let mut lanes = 0;
+    for (finding, timeline) in &timed {
+        self::finding(finding, timeline, chart, &mut lanes, &mut events);
     }
     let untimed = report.findings.iter().filter(|finding| finding.timeline.is_empty());
     let untimed: Vec<String> = untimed.map(|finding| format!("{}: {}", title(finding), harmless(&finding.message))).collect();
@@ -127,54 +128,47 @@ fn title(finding: &Finding) -> String {
     format!("{}[{}] {}", finding.severity, finding.kind, words::name(&finding.subject.name))
 }
 
-/// A lane for each strand of the finding, the window as a bar, and its steps; and the accesses on the threads' own lanes.
-fn finding(finding: &Finding, chart: &Chart, lane: &mut u32, events: &mut Vec<Event>) {
+/// A lane for each strand of the finding: the window and the locks as bars, the steps as markers; and its accesses on the
+/// threads' own lanes.
+fn finding(finding: &Finding, timeline: &Timeline, chart: &Chart, lanes: &mut u32, events: &mut Vec<Event>) {
     let title = title(finding);
-    let mut strands: Vec<(&str, u32)> = Vec::new();
-    let mut moments: Vec<_> = finding.timeline.iter().collect();
-    moments.sort_by_key(|moment| moment.time);
-    for moment in &moments {
-        let known = strands.iter().find(|(name, _)| *name == moment.strand).map(|(_, tid)| *tid);
-        let tid = known.unwrap_or_else(|| {
-            *lane += 1;
-            events.push(named("thread_name", FINDINGS, *lane, &format!("{title}: {}", words::name(&moment.strand))));
-            strands.push((&moment.strand, *lane));
-            *lane
-        });
-        let access = moment.access.and_then(|index| finding.accesses.get(index));
-        let what = access.map_or_else(|| words::name(&moment.what), label);
-        let step = |pid, tid, name| Event {
-            ph: "i",
-            name,
-            cat: "finding",
-            pid,
-            tid,
-            ts: micros(moment.time),
-            s: Some("t"),
-            ..Event::default()
-        };
-        events.push(step(FINDINGS, tid, what.clone()));
-        if let Some(own) = access.and_then(|access| chart.lane_of(&access.strand.name, moment.time)) {
-            events.push(step(own.process, own.thread, format!("{title}: {what}")));
+    let first = *lanes + 1;
+    let tid = |lane: usize| first.saturating_add(u32::try_from(lane).unwrap_or(u32::MAX));
+    for (lane, name) in timeline.lanes.iter().enumerate() {
+        *lanes += 1;
+        events.push(named("thread_name", FINDINGS, tid(lane), &format!("{title}: {name}")));
+    }
+    let event = |ph, name: &str, cat, (pid, tid), time| Event {
+        ph,
+        name: name.to_owned(),
+        cat,
+        pid,
+        tid,
+        ts: micros(time),
+        ..Event::default()
+    };
+    for step in &timeline.steps {
+        let marker = |lane, name: &str| Event { s: Some("t"), ..event("i", name, "finding", lane, step.time) };
+        events.push(marker((FINDINGS, tid(step.lane)), &step.what));
+        let access = step.access.and_then(|access| finding.accesses.get(access));
+        if let Some(own) = access.and_then(|access| chart.lane_of(&access.strand, step.time)) {
+            events.push(marker((own.process, own.thread), &format!("{title}: {}", step.what)));
         }
     }
-    let inside = moments.iter().filter(|moment| {
-        moment.access.and_then(|index| finding.accesses.get(index)).is_some_and(|access| access.role != "conflict")
-    });
-    let times: Vec<u64> = inside.map(|moment| moment.time).collect();
-    if let (Some(first), Some(last), Some((_, tid))) = (times.first(), times.last(), strands.first())
-        && first < last
-    {
+    let time = |step: usize| timeline.steps.get(step).or(timeline.steps.last()).map_or(0, |step| step.time);
+    for (number, bar) in timeline.bars.iter().enumerate() {
+        let id = Some(format!("finding-{first}-{number}"));
+        let name = if bar.waits { format!("waits for {}", bar.name) } else { bar.name.clone() };
+        let until = bar.to.unwrap_or(timeline.steps.len());
+        let end = |ph, at| Event { id: id.clone(), ..event(ph, &name, "lock", (FINDINGS, tid(bar.lane)), at) };
+        events.extend([end("b", time(bar.from)), end("e", time(until))]);
+    }
+    if let Some((lane, begin, end, what)) = timeline.window {
+        let name = format!("{what} of {}", words::name(&finding.subject.name));
         events.push(Event {
-            ph: "X",
-            name: format!("window of {}", words::name(&finding.subject.name)),
-            cat: "window",
-            pid: FINDINGS,
-            tid: *tid,
-            ts: micros(*first),
-            dur: Some(micros(last - first)),
+            dur: Some(micros(time(end).saturating_sub(time(begin)))),
             args: Some(json!({"message": harmless(&finding.message), "help": harmless(&finding.help)})),
-            ..Event::default()
+            ..event("X", &name, "window", (FINDINGS, tid(lane)), time(begin))
         });
     }
 }

@@ -1,13 +1,13 @@
 //! What the page's script is given: phrases ready to show, excerpts cut into pieces, timelines. All text is harmless
 //! before it gets here; the script only lays it out.
 
-use super::timeline::{self, Timeline};
 use crate::finding::catalogue::page;
 use crate::finding::policy::Lines;
 use crate::finding::{AccessReport, Finding, Kind, Report};
 use crate::report::harmless::harmless;
 use crate::report::side::{Part, Side, closing, label, sides};
 use crate::report::source::SourceMap;
+use crate::report::timeline::{self, Timeline};
 use crate::report::words;
 use serde::Serialize;
 use std::collections::BTreeMap;

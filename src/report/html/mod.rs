@@ -2,7 +2,6 @@
 //! policy to do nothing else. The script builds everything from the data as text, never as markup.
 
 mod data;
-mod timeline;
 
 use super::source::SourceMap;
 use super::text::headline;

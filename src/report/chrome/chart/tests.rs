@@ -21,6 +21,11 @@ fn drawn(chart: &Chart) -> Vec<(u32, String, u64, u64)> {
     chart.spans().iter().map(|span| (span.lane.thread, span.name.clone(), span.start, span.end)).collect()
 }
 
+fn strand(name: &str, tid: u32) -> StrandReport {
+    let (kind, task) = ("thread".to_owned(), None);
+    StrandReport { kind, name: name.to_owned(), tid, task, pid: None, started: Vec::new() }
+}
+
 fn begin() -> Event {
     Event::ThreadBegin { token: None, name: TextId(1) }
 }
@@ -55,7 +60,14 @@ fn a_thread_id_that_is_used_again_is_another_lane() {
     let chart = chart(&[(1, 7, begin()), (2, 7, Event::ThreadEnd), (3, 7, begin()), (4, 7, acquired()), (5, 7, released())]);
     assert_eq!(chart.lanes().count(), 2);
     assert_eq!(drawn(&chart), [(2, "app.lock".to_owned(), 4, 5)]);
-    assert_eq!(chart.lane_of("Worker", 4).map(|lane| lane.thread), Some(2));
+    assert_eq!(chart.lane_of(&strand("Worker", 7), 4).map(|lane| lane.thread), Some(2));
+}
+
+#[test]
+fn threads_with_one_name_are_told_apart_by_their_numbers() {
+    let chart = chart(&[(1, 7, begin()), (1, 8, begin()), (9, 7, Event::Gap { lost: 1 })]);
+    assert_eq!(chart.lane_of(&strand("Worker", 8), 4).map(|lane| lane.thread), Some(2));
+    assert_eq!(chart.lane_of(&strand("Worker", 0), 4), None);
 }
 
 #[test]

@@ -1,39 +1,45 @@
-//! A finding's timeline as the page draws it: lanes, steps in order, the window, and locks as bars. Where it is drawn is
-//! the script's business.
+//! A finding's timeline, ready to be drawn: lanes, steps in order, the window, and locks as bars. How it is drawn is the
+//! business of the formats that have pictures.
 
+use super::harmless::harmless;
+use super::side::label;
+use super::words;
 use crate::finding::{AccessReport, Finding, Kind, LockReport, Moment, Report};
-use crate::report::harmless::harmless;
-use crate::report::side::label;
-use crate::report::words;
 use serde::Serialize;
 
 /// Steps that are drawn; the first ones count.
 const MOST_STEPS: usize = 60;
 
 #[derive(Serialize)]
-pub(super) struct Timeline {
-    lanes: Vec<String>,
-    steps: Vec<Step>,
+pub struct Timeline {
+    pub lanes: Vec<String>,
+    pub steps: Vec<Step>,
     /// Lane, first and last step of what must not be split, and what that is called.
-    window: Option<(usize, usize, usize, &'static str)>,
-    bars: Vec<Bar>,
-    left_out: usize,
+    pub window: Option<(usize, usize, usize, &'static str)>,
+    pub bars: Vec<Bar>,
+    pub left_out: usize,
 }
 
 #[derive(Serialize)]
-struct Step {
+pub struct Step {
+    /// Nanoseconds since the session began.
+    #[serde(skip)]
+    pub time: u64,
     /// Nanoseconds after the first.
-    after: u64,
-    lane: usize,
-    what: String,
-    part: Part,
+    pub after: u64,
+    pub lane: usize,
+    pub what: String,
+    pub part: Part,
+    /// Its place among the finding's accesses.
+    #[serde(skip)]
+    pub access: Option<usize>,
     /// What handed over from the lane of the step before, if another lane and known.
-    via: Option<&'static str>,
+    pub via: Option<&'static str>,
 }
 
 #[derive(Serialize, Clone, Copy, PartialEq, Eq)]
 #[serde(rename_all = "lowercase")]
-enum Part {
+pub enum Part {
     Window,
     Conflict,
     Lock,
@@ -43,18 +49,20 @@ enum Part {
 
 /// A lock that a lane holds, or waits for.
 #[derive(Serialize, PartialEq, Eq)]
-struct Bar {
-    lane: usize,
-    name: String,
-    from: usize,
+pub struct Bar {
+    pub lane: usize,
+    pub name: String,
+    pub from: usize,
     /// `None`: to the end of what is shown.
-    to: Option<usize>,
-    waits: bool,
+    pub to: Option<usize>,
+    pub waits: bool,
     /// It begins at the very step, rather than somewhere before it.
-    exact: bool,
+    pub exact: bool,
 }
 
-pub(super) fn of(finding: &Finding, report: &Report) -> Option<Timeline> {
+/// `None`: it has none.
+#[must_use]
+pub fn of(finding: &Finding, report: &Report) -> Option<Timeline> {
     let mut moments: Vec<&Moment> = finding.timeline.iter().collect();
     moments.sort_by_key(|moment| moment.time);
     let left_out = moments.len().saturating_sub(MOST_STEPS);
@@ -74,7 +82,8 @@ pub(super) fn of(finding: &Finding, report: &Report) -> Option<Timeline> {
         let (lane, part) = (lane(moment), part(finding, moment));
         let other = steps.last().map(|step| step.lane).filter(|before| *before != lane);
         let via = other.and_then(|before| via(finding, report, lanes.get(before)?, lanes.get(lane)?));
-        steps.push(Step { after: moment.time - begin, lane, what, part, via });
+        let (time, after) = (moment.time, moment.time - begin);
+        steps.push(Step { time, after, lane, what, part, access: moment.access, via });
     }
     Some(Timeline {
         window: window(finding, &steps),
