@@ -6,6 +6,7 @@ pub mod doctor;
 pub mod duration;
 pub mod explain;
 pub mod output;
+pub mod put_back;
 pub mod report;
 pub mod run;
 pub mod trace;
@@ -44,4 +45,6 @@ pub enum Command {
     Explain(explain::ExplainArgs),
     /// Compare two reports: what is new, gone and the same
     Diff(diff::DiffArgs),
+    #[command(name = crate::collect::sampler::amplifier::GUARDIAN, hide = true)]
+    PutBack(put_back::PutBackArgs),
 }

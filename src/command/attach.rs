@@ -50,6 +50,7 @@ enum Ending {
     TimeOver,
     AskedTo,
     ProcessEnded,
+    ProgramReplaced,
 }
 
 struct Session {
@@ -95,14 +96,12 @@ impl Session {
         loop {
             let (look, work) = (Instant::now(), processor_time());
             if !self.look() {
-                return Ending::ProcessEnded;
+                let replaced = self.sampler.target.process.has_program();
+                return if replaced { Ending::ProgramReplaced } else { Ending::ProcessEnded };
             }
             if drawn.elapsed() >= STATUS_EVERY {
                 drawn = Instant::now();
                 self.draw(budget.rate());
-                if !self.sampler.target.process.is_alive() {
-                    return Ending::ProcessEnded;
-                }
             }
             let pause = budget.after(processor_time().saturating_sub(work), look.elapsed());
             if signals.asked_to_end() {
@@ -116,9 +115,12 @@ impl Session {
         }
     }
 
-    /// One look; false when there is no process any more.
+    /// One look; false when the program is not there any more. What was read of another one in its place is dropped.
     fn look(&mut self) -> bool {
         let Ok(records) = self.sampler.look() else { return false };
+        if !self.sampler.target.program.is_running() {
+            return false;
+        }
         for record in &records {
             self.analysis.record(record);
             self.recording.record(record);
@@ -179,6 +181,10 @@ impl Session {
         }
         if ending == Ending::ProcessEnded {
             report.notices.push("the process ended while it was looked at".into());
+        }
+        if ending == Ending::ProgramReplaced {
+            let again = "the process replaced its program (exec) while it was looked at: attach again to look into the new one";
+            report.notices.push(again.into());
         }
     }
 }

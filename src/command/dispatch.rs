@@ -5,7 +5,7 @@ use std::path::Path;
 
 use super::deliver::{EXIT_RACES, width};
 use super::failure::Failure;
-use super::{attach, diff, doctor, explain, report, run};
+use super::{attach, diff, doctor, explain, put_back, report, run};
 use crate::cli::output::ColorArg;
 use crate::cli::{Cli, Command};
 use crate::finding::{Report, Severity};
@@ -27,9 +27,12 @@ pub fn dispatch(cli: &Cli) -> Result<u8, Failure> {
             quiet_pipe(explain::run(args, columns, &mut io::stdout().lock()))
         }
         Command::Doctor(args) => {
-            let text = doctor::run(args)?;
-            quiet_pipe(io::stdout().lock().write_all(text.as_bytes()))
+            let mut text = String::new();
+            let answer = doctor::run(args, &mut text);
+            let code = quiet_pipe(io::stdout().lock().write_all(text.as_bytes()))?;
+            Ok(answer.map(|()| code)?)
         }
+        Command::PutBack(args) => put_back::run(args),
         Command::Diff(args) => {
             let reports = (read_report(&args.old)?, read_report(&args.new)?);
             let sources = SourceMap::with_disk().relative_to(std::env::current_dir().unwrap_or_default());

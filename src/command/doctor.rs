@@ -6,20 +6,20 @@ use std::fmt::Write as _;
 use crate::cli::doctor::DoctorArgs;
 use crate::collect::sampler::strand::{self, ThreadView, TidMap};
 use crate::collect::sampler::target::{AttachError, Target};
-use crate::cpython::discovery::{Attempt, Outcome};
-use crate::target::{permission, threads};
+use crate::cpython::discovery::{Attempt, DiscoveryError, Outcome};
+use crate::cpython::foreign;
+use crate::target::{descendants, permission, threads};
 
-/// The text for standard output.
+/// Writes what there is to say to `out`, also when the answer is no.
 ///
 /// # Errors
 /// When a process was named and cannot be looked into.
-pub fn run(args: &DoctorArgs) -> Result<String, AttachError> {
-    let mut out = String::new();
+pub fn run(args: &DoctorArgs, out: &mut String) -> Result<(), AttachError> {
     match args.pid {
-        None => machine(&mut out),
-        Some(pid) => process(&mut out, pid, args.stacks)?,
+        None => machine(out),
+        Some(pid) => process(out, pid, args.stacks)?,
     }
-    Ok(out)
+    Ok(())
 }
 
 fn line(out: &mut String, name: &str, text: impl std::fmt::Display) {
@@ -46,12 +46,15 @@ fn machine(out: &mut String) {
 
 fn process(out: &mut String, pid: u32, stacks: bool) -> Result<(), AttachError> {
     let mut log = Vec::new();
-    let opened = Target::open(pid, &mut log);
-    let mut target = match opened {
+    let mut target = match Target::open(pid, &mut log) {
         Ok(target) => target,
         Err(error) => {
+            line(out, "process", pid);
+            line(out, "may attach", "no");
             attempts(out, &log);
-            eprint!("{out}");
+            if stacks && matches!(error, AttachError::Discovery(_, DiscoveryError::Unsupported(_))) {
+                foreign_stacks(out, pid);
+            }
             return Err(error);
         }
     };
@@ -95,20 +98,44 @@ fn attempts(out: &mut String, log: &[Attempt]) {
     }
 }
 
+/// What a look at this process would not see.
 fn missed(out: &mut String, target: &Target, views: &[ThreadView]) {
+    let mut missed = |text: &dyn std::fmt::Display| line(out, "missed", text);
     if target.python.version.free_threaded {
-        line(
-            out,
-            "missed",
-            "no GIL parks a thread here: evidence comes only from threads that wait, and from suspended coroutines",
-        );
+        missed(&"no GIL parks a thread here: evidence comes only from threads that wait, and from suspended coroutines");
+    } else {
+        missed(&"windows of a few instructions: a look sees those that last (a sleep, a call, an await, a wait)");
     }
     let unmatched = views.iter().filter(|view| view.tid.is_none()).count();
     if unmatched > 0 {
-        line(out, "missed", format_args!("{unmatched} threads have no id that the kernel knows: what they wait for is unknown"));
+        missed(&format_args!("{unmatched} threads have no id that the kernel knows: what they wait for is unknown"));
+    }
+    let foreign = threads::list(target.process.pid).len().saturating_sub(views.len());
+    if foreign > 0 {
+        missed(&format_args!("{foreign} threads run no Python: what they do is not seen"));
     }
     if target.process.is_stopped() {
-        line(out, "missed", "the process is stopped now; `kill -CONT` lets it go on");
+        missed(&"everything while the process is stopped, as it is now: `kill -CONT` lets it go on");
+    }
+    for child in descendants::running(target.process.pid, "python") {
+        missed(&format_args!("its child {} ({}): `racetrace --pid {0}`", child.pid, child.command.join(" ")));
+    }
+}
+
+/// An interpreter without a layout here is still shown, by other means.
+fn foreign_stacks(out: &mut String, pid: u32) {
+    let stacks = match foreign::stacks(pid) {
+        Ok(stacks) => stacks,
+        Err(why) => return line(out, "stacks", format_args!("not to be had: {why}")),
+    };
+    line(out, "interpreter", format_args!("CPython {}", stacks.version));
+    for thread in stacks.threads {
+        let tid = thread.native.map_or("?".to_owned(), |tid| tid.to_string());
+        let holds = if thread.holds_gil { ", holds the GIL" } else { "" };
+        let _ = writeln!(out, "\nthread {tid} {}{holds}", thread.name.as_deref().unwrap_or("(unnamed)"));
+        for frame in thread.frames {
+            let _ = writeln!(out, "    {}:{} {}", frame.file, frame.line, frame.function);
+        }
     }
 }
 

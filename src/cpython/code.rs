@@ -12,7 +12,11 @@ use super::python::{Python, half_at, word_at};
 
 /// Bytes at the start of a code object that identify it: if they are unchanged, so is the code.
 pub const IDENTITY: usize = 136;
-const LARGEST_BYTECODE: u64 = 1 << 20;
+const LARGEST_BYTECODE: u64 = 1 << 19;
+const MOST_NAMES_BYTES: usize = 8 << 20;
+const MOST_CONSTANTS_BYTES: usize = 16 << 20;
+/// Constants are tuples of tuples at the most: deeper ones say nothing more.
+const DEEPEST_CONSTANT: usize = 3;
 
 /// A code object with where its bytecode lies.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -132,7 +136,7 @@ impl<M: Memory> Python<M> {
                 ncells: count(layout.ncells, &cells),
                 nfrees: count(layout.nfrees, &frees),
                 locals: if layout.localsplusnames.is_some() { together } else { [varnames, cells, frees].concat() },
-                consts: self.tuple(pointer(layout.consts))?.into_iter().map(|item| self.constant(item, 3)).collect(),
+                consts: self.constants(pointer(layout.consts))?,
                 line_table: self.byte_string(pointer(layout.line_table))?,
                 exception_table: layout.exception_table.map_or(Ok(Vec::new()), |offset| self.byte_string(pointer(offset)))?,
             },
@@ -140,17 +144,35 @@ impl<M: Memory> Python<M> {
     }
 
     fn names(&self, tuple: RemoteAddr) -> Result<Vec<String>, Fault> {
-        self.tuple(tuple)?.into_iter().map(|item| self.text(item)).collect()
+        let mut names = Vec::new();
+        let mut left = MOST_NAMES_BYTES;
+        for item in self.tuple(tuple)? {
+            let name = self.text(item)?;
+            left = left.checked_sub(name.len() + size_of::<String>()).ok_or(Fault::Unreadable(tuple))?;
+            names.push(name);
+        }
+        Ok(names)
     }
 
-    fn constant(&self, object: RemoteAddr, depth: usize) -> Const {
+    fn constants(&self, tuple: RemoteAddr) -> Result<Vec<Const>, Fault> {
+        let mut left = MOST_CONSTANTS_BYTES;
+        Ok(self.tuple(tuple)?.into_iter().map(|item| self.constant(item, DEEPEST_CONSTANT, &mut left)).collect())
+    }
+
+    /// `left` is what all constants together may still take: a damaged tuple can hold itself many times.
+    fn constant(&self, object: RemoteAddr, depth: usize, left: &mut usize) -> Const {
+        let Some(rest) = left.checked_sub(size_of::<Const>()) else { return Const::Other };
+        *left = rest;
         match self.show(object) {
             Ok(Shown::None) => Const::None,
             Ok(Shown::Bool(value)) => Const::Bool(value),
             Ok(Shown::Int(value)) => Const::Int(value),
-            Ok(Shown::Text(text)) => Const::Text(text),
+            Ok(Shown::Text(text)) => {
+                *left = left.saturating_sub(text.len());
+                Const::Text(text)
+            }
             Ok(Shown::Object(name)) if name == "tuple" && depth > 0 => self.tuple(object).map_or(Const::Other, |items| {
-                Const::Tuple(items.into_iter().take(256).map(|item| self.constant(item, depth - 1)).collect())
+                Const::Tuple(items.into_iter().take(256).map(|item| self.constant(item, depth - 1, left)).collect())
             }),
             _ => Const::Other,
         }

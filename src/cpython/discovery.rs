@@ -17,6 +17,7 @@ use crate::target::process::Process;
 
 use super::debug_offsets;
 use super::layout::Layout;
+use super::python::Python;
 
 /// A runtime that was found and checked.
 #[derive(Debug)]
@@ -204,8 +205,9 @@ fn name_the_misfit(mappings: &[Mapping], error: DiscoveryError) -> DiscoveryErro
     error
 }
 
-/// Do interpreter, threads and GIL hang together as `layout` says?
-fn plausible(memory: &impl Memory, runtime: RemoteAddr, layout: &Layout) -> Result<bool, Fault> {
+/// Do interpreter, threads and modules hang together as `layout` says, and does `sys` say that it is this version? Much
+/// that is no runtime has pointers that come back to themselves; none of it has `sys.hexversion`.
+fn plausible<M: Memory>(memory: &M, runtime: RemoteAddr, version: Version, layout: &Layout) -> Result<bool, Fault> {
     let interpreter = memory.pointer(runtime.plus(layout.runtime.interpreters_head))?;
     if interpreter.is_null() {
         return Ok(false);
@@ -214,7 +216,12 @@ fn plausible(memory: &impl Memory, runtime: RemoteAddr, layout: &Layout) -> Resu
     if thread.is_null() {
         return Ok(false);
     }
-    Ok(memory.pointer(thread.plus(layout.thread.interpreter))? == interpreter)
+    if memory.pointer(thread.plus(layout.thread.interpreter))? != interpreter {
+        return Ok(false);
+    }
+    let candidate = Runtime { at: runtime, version, layout: layout.clone(), module: PathBuf::new(), strategy: "" };
+    let hex = Python::new(memory, &candidate).version_hex();
+    Ok(hex.is_some_and(|hex| version::split(hex) == (3, version.minor)))
 }
 
 /// The layout of `version`, with what the interpreter says about itself.

@@ -159,9 +159,7 @@ impl<M: Memory> Python<M> {
     pub fn chain(&self, innermost: RemoteAddr) -> Result<Vec<RemoteFrame>, Fault> {
         let mut frames: Vec<RemoteFrame> = Vec::new();
         let mut next = innermost;
-        let mut steps = 0;
-        while !next.is_null() && steps < MOST_FRAMES {
-            steps += 1;
+        while !next.is_null() && frames.len() < MOST_FRAMES {
             let mut bytes = [0; FRAME_SIZE];
             match self.memory.read(next, &mut bytes) {
                 Ok(()) => {}

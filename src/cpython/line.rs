@@ -15,11 +15,11 @@ pub fn line_at(code: &racetrace_probes::code::Code, minor: u8, offset: u32) -> u
 fn lnotab(table: &[u8], first: u32, offset: u32) -> Option<u32> {
     let (mut at, mut line) = (0u32, i64::from(first));
     for &[bytes, lines] in table.as_chunks().0 {
-        at += u32::from(bytes);
+        at = at.saturating_add(u32::from(bytes));
         if at > offset {
             break;
         }
-        line += i64::from(lines.cast_signed());
+        line = line.saturating_add(i64::from(lines.cast_signed()));
     }
     u32::try_from(line).ok()
 }
@@ -29,9 +29,9 @@ fn linetable(table: &[u8], first: u32, offset: u32) -> Option<u32> {
     let (mut end, mut line) = (0u32, i64::from(first));
     for &[bytes, lines] in table.as_chunks().0 {
         let lines = lines.cast_signed();
-        end += u32::from(bytes);
+        end = end.saturating_add(u32::from(bytes));
         if lines != i8::MIN {
-            line += i64::from(lines);
+            line = line.saturating_add(i64::from(lines));
         }
         if offset < end {
             return if lines == i8::MIN { None } else { u32::try_from(line).ok() };
@@ -46,11 +46,11 @@ fn locations(table: &[u8], first: u32, offset: u32) -> Option<u32> {
     while let Some(&head) = table.get(at) {
         at += 1;
         let kind = (head >> 3) & 15;
-        end += 2 * (u32::from(head & 7) + 1);
+        end = end.saturating_add(2 * (u32::from(head & 7) + 1));
         match kind {
             // No columns; or all of them: both begin with a signed line increment.
-            13 | 14 => line += signed_varint(table, &mut at)?,
-            10..=12 => line += i64::from(kind) - 10,
+            13 | 14 => line = line.checked_add(signed_varint(table, &mut at)?)?,
+            10..=12 => line = line.checked_add(i64::from(kind) - 10)?,
             _ => {}
         }
         while table.get(at).is_some_and(|byte| byte & 0x80 == 0) {

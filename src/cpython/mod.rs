@@ -4,6 +4,7 @@
 //! | module | holds |
 //! |---|---|
 //! | [`discovery`] | finding the runtime: an ordered list of named strategies |
+//! | [`foreign`] | stacks of versions that are not laid out here |
 //! | [`layout`] | where the fields are, per version; tables are data files |
 //! | [`debug_offsets`] | the interpreter's own description of itself, from 3.13 on |
 //! | [`python`] | an interpreter process that was found: the reader that all else hangs on |
@@ -22,6 +23,7 @@ pub mod container;
 pub mod debug_offsets;
 pub mod dict;
 pub mod discovery;
+pub mod foreign;
 pub mod frame;
 pub mod layout;
 pub mod line;

@@ -87,11 +87,18 @@ impl<M: Memory> Python<M> {
         Some(format!("{class_name}.{name}"))
     }
 
-    /// The third number of the version, from `sys.hexversion`.
+    /// `sys.hexversion`, of the first interpreter that has got that far.
+    pub fn version_hex(&self) -> Option<u32> {
+        self.interpreters().ok()?.into_iter().find_map(|interpreter| {
+            let sys = self.module(interpreter.at, "sys").ok()??;
+            let hex = self.attribute(sys, "hexversion").ok()??;
+            u32::try_from(self.int(hex).ok()?).ok()
+        })
+    }
+
+    /// The third number of the version.
     pub fn micro(&self) -> Option<u8> {
-        let interpreter = self.interpreters().ok()?.first()?.at;
-        let hex = self.attribute(self.module(interpreter, "sys").ok()??, "hexversion").ok()??;
-        let [_, _, micro, _] = u32::try_from(self.int(hex).ok()?).ok()?.to_be_bytes();
+        let [_, _, micro, _] = self.version_hex()?.to_be_bytes();
         Some(micro)
     }
 

@@ -2,7 +2,7 @@
 //! else in this folder extends [`Python`] by what it can read. It caches what cannot change while the process lives.
 
 use std::cell::RefCell;
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::rc::Rc;
 
 use racetrace_probes::version::Version;
@@ -94,9 +94,11 @@ impl<M: Memory> Python<M> {
     /// When the lists' heads cannot be read; a list that breaks off in the middle is cut there.
     pub fn threads(&self) -> Result<Vec<ThreadState>, Fault> {
         let mut all = Vec::new();
+        let mut seen = HashSet::new();
         for interpreter in self.interpreters()? {
             let mut next = self.memory.pointer(interpreter.at.plus(self.layout.interpreter.threads_head))?;
-            while !next.is_null() && all.len() < MOST_THREADS {
+            // A list that comes back to itself was damaged, or changed while it was read.
+            while !next.is_null() && all.len() < MOST_THREADS && seen.insert(next) {
                 let Ok(thread) = self.thread(next, interpreter) else { break };
                 all.push(thread);
                 let Ok(following) = self.memory.pointer(next.plus(self.layout.thread.next)) else { break };

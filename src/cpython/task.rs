@@ -1,6 +1,8 @@
 //! asyncio tasks: which there are, and where each is suspended. Found through asyncio's own registers: a `WeakSet` of
 //! all tasks to 3.13, linked lists of threads and interpreters from 3.14 on.
 
+use std::collections::HashSet;
+
 use crate::target::address::RemoteAddr;
 use crate::target::memory::{Fault, Memory};
 
@@ -75,7 +77,8 @@ impl<M: Memory> Python<M> {
 
     fn linked_tasks(&self, head: RemoteAddr, node_in_task: u64, into: &mut Vec<RemoteAddr>) -> Result<(), Fault> {
         let mut node = self.memory.pointer(head)?;
-        while node != head && !node.is_null() && into.len() < MOST_TASKS {
+        let mut seen = HashSet::new();
+        while node != head && !node.is_null() && into.len() < MOST_TASKS && seen.insert(node) {
             into.push(RemoteAddr(node.0.wrapping_sub(node_in_task)));
             node = self.memory.pointer(node)?;
         }

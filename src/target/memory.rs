@@ -116,6 +116,16 @@ pub trait Memory {
     }
 }
 
+impl<M: Memory + ?Sized> Memory for &M {
+    fn read(&self, at: RemoteAddr, into: &mut [u8]) -> Result<(), Fault> {
+        (**self).read(at, into)
+    }
+
+    fn gather(&self, pieces: &[Piece], into: &mut [u8]) -> Result<usize, Fault> {
+        (**self).gather(pieces, into)
+    }
+}
+
 const PAGE: usize = 4096;
 /// No single structure that is read is larger (the largest are string values and item arrays, which are capped lower).
 const LARGEST_READ: usize = 16 << 20;
@@ -206,9 +216,28 @@ impl Image {
         self.regions.insert(at.0, bytes);
     }
 
-    /// All regions, for a fuzzer to damage.
-    pub fn regions_mut(&mut self) -> impl Iterator<Item = &mut Vec<u8>> {
-        self.regions.values_mut()
+    /// Bytes in all.
+    pub fn len(&self) -> usize {
+        self.regions.values().map(Vec::len).sum()
+    }
+
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// Replaces what is at `at`, as far as it is there.
+    pub fn overwrite(&mut self, at: RemoteAddr, bytes: &[u8]) {
+        let Some((start, region)) = self.regions.range_mut(..=at.0).next_back() else { return };
+        let from = usize::try_from(at.0 - start).unwrap_or(usize::MAX);
+        for (old, new) in region.iter_mut().skip(from).zip(bytes) {
+            *old = *new;
+        }
+    }
+
+    /// Takes away the region around `at` from there on.
+    pub fn cut(&mut self, at: RemoteAddr) {
+        let Some((start, region)) = self.regions.range_mut(..=at.0).next_back() else { return };
+        region.truncate(usize::try_from(at.0 - start).unwrap_or(usize::MAX));
     }
 }
 

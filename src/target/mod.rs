@@ -6,12 +6,15 @@
 //! | [`address`] | addresses in the other process, which are never pointers of ours |
 //! | [`memory`] | reading bytes, from a process or from an image |
 //! | [`process`] | who it is, whether it still is the same, and whether it can be looked into |
+//! | [`program`] | whether it still runs the same program |
 //! | [`threads`] | its threads: names, states, the system call each is in |
+//! | [`descendants`] | the processes that it has started |
 //! | [`maps`] | its mappings |
 //! | [`elf`] | symbols and sections of a mapped file |
 //! | [`permission`] | why the kernel said no, and what helps |
 
 pub mod address;
+pub mod descendants;
 pub mod elf;
 pub mod family;
 pub mod lifetime;
@@ -19,6 +22,7 @@ pub mod maps;
 pub mod memory;
 pub mod permission;
 pub mod process;
+pub mod program;
 pub mod ring;
 pub mod spawn;
 pub mod threads;

@@ -145,6 +145,11 @@ impl Process {
             .is_some_and(|now| now.started == self.started && !matches!(now.state, b'Z' | b'X' | b'x'))
     }
 
+    /// Does it run a program at all? A process that is about to end has given its memory back already.
+    pub fn has_program(&self) -> bool {
+        self.is_alive() && super::maps::read(self.pid).is_ok_and(|maps| !maps.is_empty())
+    }
+
     /// Stopped by a signal or by a debugger.
     pub fn is_stopped(&self) -> bool {
         stat(&format!("/proc/{}/stat", self.pid)).is_some_and(|now| matches!(now.state, b'T' | b't'))
@@ -152,6 +157,15 @@ impl Process {
 
     pub fn memory(&self) -> ProcessMemory {
         ProcessMemory::of(self.pid)
+    }
+
+    /// Why it cannot be looked into although it could be identified.
+    pub fn refusal(&self) -> ProcessError {
+        if self.is_alive() {
+            ProcessError::Refused(self.pid, Refusal::explain(self.pid))
+        } else {
+            ProcessError::NoSuchProcess(self.pid)
+        }
     }
 
     fn check_readable(&self) -> Result<(), ProcessError> {

@@ -3,8 +3,11 @@
 
 #![allow(dead_code, unused_imports, reason = "each test file uses its part")]
 
+pub mod dump;
 pub mod pythons;
+pub mod random;
 pub mod session;
+pub mod target;
 
 pub use pythons::{Python, each_python};
 pub use session::Session;

@@ -48,6 +48,31 @@ pub fn all() -> &'static [Python] {
     })
 }
 
+/// Interpreters that cannot be looked into, for want of a layout: `python2.7` to `python3.7`, and `pypy3`.
+pub fn others() -> Vec<PathBuf> {
+    let names = ["python2.7", "python3.6", "python3.7", "pypy3"];
+    let directories = directories();
+    let first = |name: &&str| directories.iter().map(|directory| directory.join(name)).find(|file| runs(file));
+    names.iter().filter_map(first).collect()
+}
+
+fn runs(path: &Path) -> bool {
+    path.is_file() && Command::new(path).args(["-c", "pass"]).output().is_ok_and(|answer| answer.status.success())
+}
+
+/// Every build that `tests/pythons/provision.sh` has written into its list, with the name of the variant.
+pub fn builds() -> Vec<(String, PathBuf)> {
+    let roots = std::env::var_os("RACETRACE_PYTHONS").map(PathBuf::from).into_iter();
+    let home = std::env::var_os("HOME").map(|home| Path::new(&home).join(".cache/racetrace-pythons"));
+    let list = roots.chain(home).find_map(|root| std::fs::read_to_string(root.join("pythons.tsv")).ok()).unwrap_or_default();
+    let row = |line: &str| {
+        let mut fields = line.split('\t');
+        let (variant, path) = (fields.next()?.to_owned(), PathBuf::from(fields.next()?));
+        path.is_file().then_some((variant, path))
+    };
+    list.lines().filter_map(row).collect()
+}
+
 /// Runs a test on every supported interpreter, and fails at the end with all that failed.
 pub fn each_python(test: impl Fn(&Python) + std::panic::RefUnwindSafe) {
     let failed: Vec<String> = supported()
@@ -62,6 +87,14 @@ pub fn each_python(test: impl Fn(&Python) + std::panic::RefUnwindSafe) {
 }
 
 fn candidates() -> Vec<PathBuf> {
+    let directories = directories();
+    let names: Vec<String> = (8..=15).flat_map(|minor| [format!("python3.{minor}"), format!("python3.{minor}t")]).collect();
+    let files = directories.iter().flat_map(|directory| names.iter().map(move |name| directory.join(name)));
+    files.filter(|file| file.is_file()).collect()
+}
+
+/// Where interpreters are looked for, in this order.
+fn directories() -> Vec<PathBuf> {
     let mut directories = Vec::new();
     if let Some(root) = std::env::var_os("RACETRACE_PYTHONS") {
         directories.push(Path::new(&root).join("bin"));
@@ -76,9 +109,7 @@ fn candidates() -> Vec<PathBuf> {
         directories.extend(versions);
     }
     directories.extend(std::env::var_os("PATH").iter().flat_map(std::env::split_paths));
-    let names: Vec<String> = (8..=15).flat_map(|minor| [format!("python3.{minor}"), format!("python3.{minor}t")]).collect();
-    let files = directories.iter().flat_map(|directory| names.iter().map(move |name| directory.join(name)));
-    files.filter(|file| file.is_file()).collect()
+    directories
 }
 
 /// What it says it is; `None` if it does not run, or is no CPython.

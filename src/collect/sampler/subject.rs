@@ -193,8 +193,8 @@ impl<M: Memory> Resolver<'_, M> {
             let Ok(index) = self.python.int(key) else { return Some(subject) };
             let items = self.python.memory.pointer(object.plus(self.python.layout.list.items)).ok()?;
             let size = self.python.memory.u64(object.plus(self.python.layout.object.size)).ok()?.cast_signed();
-            let index = if index < 0 { index + size } else { index };
-            subject.slot = (0..size).contains(&index).then(|| items.offset(index * 8));
+            let index = if index < 0 { index.saturating_add(size) } else { index };
+            subject.slot = (0..size).contains(&index).then(|| items.offset(index.wrapping_mul(8)));
         }
         Some(subject)
     }

@@ -7,10 +7,12 @@ use crate::cpython::discovery::{self, Attempt, DiscoveryError, Runtime};
 use crate::cpython::python::{Interpreter, Python, ThreadState};
 use crate::cpython::task::{TaskLayout, TaskLists};
 use crate::target::address::RemoteAddr;
+use crate::target::descendants;
 use crate::target::elf::Module;
 use crate::target::maps;
 use crate::target::memory::{Fault, Memory, ProcessMemory};
 use crate::target::process::{Process, ProcessError};
+use crate::target::program::Program;
 
 use super::codes::Codes;
 
@@ -36,6 +38,13 @@ impl AttachError {
     pub fn advice(&self) -> String {
         match self {
             Self::Process(error) => error.advice(),
+            Self::Discovery(pid, error @ DiscoveryError::NotPython(_)) => match descendants::running(*pid, "python").first() {
+                Some(child) => format!("name the process below it that runs Python: `racetrace --pid {}`", child.pid),
+                None => error.advice(),
+            },
+            Self::Discovery(pid, error @ DiscoveryError::Unsupported(_)) => {
+                format!("{}; its stacks are shown by `racetrace doctor --stacks {pid}`", error.advice())
+            }
             Self::Discovery(_, error) => error.advice(),
         }
     }
@@ -49,6 +58,8 @@ pub struct Target {
     pub codes: Codes,
     pub runtime: Runtime,
     pub micro: u8,
+    /// What it runs now: after an `exec` nothing that is known of it is right any more.
+    pub program: Program,
     /// Where asyncio keeps its tasks (3.14+).
     pub task_lists: Option<TaskLists>,
 }
@@ -73,18 +84,19 @@ impl Target {
             DiscoveryError::Gone => AttachError::Process(ProcessError::NoSuchProcess(pid)),
             error => AttachError::Discovery(pid, error),
         })?;
+        let program = Program::of(pid, runtime.at).map_err(|_| AttachError::Process(process.refusal()))?;
         let python = Python::new(memory, &runtime);
         let micro = python.micro().unwrap_or(0);
         let codes = Codes::new(Specialisation::of(python.version));
         let task_lists = task_lists(&process, python.version.minor, &memory);
-        Ok(Target { process, python, codes, runtime, micro, task_lists })
+        Ok(Target { process, python, codes, runtime, micro, program, task_lists })
     }
 }
 
-/// Reads `_AsyncioDebug`, the first bytes of section `.AsyncioDebug` in asyncio's C part (or in an interpreter that has it
+/// Where asyncio keeps its tasks, from `_AsyncioDebug`: the first bytes of section `.AsyncioDebug` in asyncio's C part (or in an interpreter that has it
 /// built in): `{task {size, name, awaited_by, is_task, awaited_by_is_set, coro, node}, interpreter {size, head},
 /// thread {size, loop, task, head}}`, each a word.
-fn task_lists(process: &Process, minor: u8, memory: &ProcessMemory) -> Option<TaskLists> {
+pub fn task_lists<M: Memory>(process: &Process, minor: u8, memory: &M) -> Option<TaskLists> {
     if minor < 14 {
         return None;
     }

@@ -25,8 +25,8 @@ pub(super) fn cookie<M: Memory>(place: &Place<'_, M>) -> Vec<RemoteAddr> {
 
 /// Before 3.13: a word that points to an interpreter whose first thread points back to it.
 pub(super) fn interpreter_list<M: Memory>(place: &Place<'_, M>) -> Vec<RemoteAddr> {
-    let layouts: Vec<Layout> =
-        (Version::OLDEST..=12).filter_map(|minor| Layout::of(Version { minor, free_threaded: false })).collect();
+    let versions = (Version::OLDEST..=12).map(|minor| Version { minor, free_threaded: false });
+    let layouts: Vec<(Version, Layout)> = versions.filter_map(|version| Some((version, Layout::of(version)?))).collect();
     let mapped =
         |word: u64| place.mappings.iter().any(|mapping| mapping.writable && (mapping.start.0..mapping.end.0).contains(&word));
     let mut found = Vec::new();
@@ -34,9 +34,9 @@ pub(super) fn interpreter_list<M: Memory>(place: &Place<'_, M>) -> Vec<RemoteAdd
         if word % 8 != 0 || found.len() >= MOST_PROPOSALS || !mapped(word) {
             return;
         }
-        for layout in &layouts {
+        for (version, layout) in &layouts {
             let runtime = RemoteAddr(at.0.wrapping_sub(layout.runtime.interpreters_head));
-            if !found.contains(&runtime) && plausible(place.memory, runtime, layout) == Ok(true) {
+            if !found.contains(&runtime) && plausible(place.memory, runtime, *version, layout) == Ok(true) {
                 found.push(runtime);
             }
         }

@@ -21,7 +21,7 @@ pub(super) fn identify<M: Memory>(place: &Place<'_, M>, runtime: RemoteAddr) -> 
         let flavour = if preamble.free_threaded { "t" } else { "" };
         let unsupported = || DiscoveryError::Unsupported(format!("{major}.{minor}{flavour}"));
         let layout = layout_of(place.memory, runtime, version).ok().flatten().ok_or_else(unsupported)?;
-        return match plausible(place.memory, runtime, &layout) {
+        return match plausible(place.memory, runtime, version, &layout) {
             Ok(true) => Ok((version, layout)),
             _ => Err(DiscoveryError::NotReady),
         };
@@ -34,7 +34,7 @@ pub(super) fn identify<M: Memory>(place: &Place<'_, M>, runtime: RemoteAddr) -> 
             continue;
         }
         if let Ok(Some(layout)) = layout_of(place.memory, runtime, version)
-            && plausible(place.memory, runtime, &layout) == Ok(true)
+            && plausible(place.memory, runtime, version, &layout) == Ok(true)
         {
             return Ok((version, layout));
         }
@@ -45,7 +45,7 @@ pub(super) fn identify<M: Memory>(place: &Place<'_, M>, runtime: RemoteAddr) -> 
     Err(DiscoveryError::NotReady)
 }
 
-fn split(version_hex: u32) -> (u8, u8) {
+pub(super) fn split(version_hex: u32) -> (u8, u8) {
     let [major, minor, ..] = version_hex.to_be_bytes();
     (major, minor)
 }
