@@ -79,11 +79,9 @@ impl Findings {
     pub fn again(&mut self, name: Again, evidence: Evidence) -> bool {
         let Some(seen) = self.again.get(&name).filter(|seen| seen.evidence >= evidence) else { return false };
         let entry = seen.fingerprint.as_ref().and_then(|fingerprint| self.by_fingerprint.get_mut(fingerprint));
-        if let Some(entry) = entry
-            && counts(entry.finding.evidence, evidence)
-        {
-            entry.finding.count += 1;
+        if let Some(entry) = entry {
             name_test(&mut entry.finding, self.tests.get(&self.process));
+            entry.finding.count += u64::from(counts(entry.finding.evidence, evidence));
         }
         true
     }

@@ -25,25 +25,39 @@ pub fn step(item: Obj, when: Obj) {
     }
 }
 
-/// unittest runs a test case: `module.Class.method`, as its own reports name it.
+/// unittest runs a test case: `module.Class.method`, as its own reports name it. Where pytest runs unittest's cases, its
+/// name for the test stays.
 pub fn case(fixed: &Fixed, case: Obj) {
+    if pytests().is_some() {
+        return;
+    }
     let layout = &fixed.layout;
     let class = layout.type_of(case);
     let module = crate::objects::module_of(class).unwrap_or_default();
     with_text(case, c"_testMethodName", |method| say(&format!("{module}.{}.{method}", type_name(layout, class))));
 }
 
-/// pytest leaves the current test in the environment: for versions where its steps are not seen from the start.
+/// unittest has done with its test case.
+pub fn case_over() {
+    if pytests().is_none() {
+        say("");
+    }
+}
+
+/// The test that pytest runs: for versions where its steps are not seen from the start.
 pub fn from_environment() {
+    if let Some(test) = pytests() {
+        say(test.rsplit_once(" (").map_or(test.as_str(), |(name, _)| name));
+    }
+}
+
+/// pytest leaves the current test in the environment.
+fn pytests() -> Option<String> {
     // SAFETY: getenv with a NUL-terminated name; the text is copied while the GIL is held.
-    let value = unsafe {
+    unsafe {
         let value = libc::getenv(c"PYTEST_CURRENT_TEST".as_ptr());
-        if value.is_null() {
-            return;
-        }
-        std::ffi::CStr::from_ptr(value).to_string_lossy().into_owned()
-    };
-    say(value.rsplit_once(" (").map_or(value.as_str(), |(name, _)| name));
+        (!value.is_null()).then(|| std::ffi::CStr::from_ptr(value).to_string_lossy().into_owned())
+    }
 }
 
 fn with_text(object: Obj, name: &std::ffi::CStr, use_it: impl FnOnce(&str)) {

@@ -97,7 +97,7 @@ fn settrace(call: &Call) -> Obj {
     result
 }
 
-/// Frames that were entered before watching began have had no call event.
+/// Frames that were entered before watching began have had no call event: that of a test case is made up for.
 fn look_at_callers() {
     unsafe extern "C-unwind" {
         fn PyEval_GetFrame() -> Obj;
@@ -111,7 +111,11 @@ fn look_at_callers() {
             ffi::Py_IncRef(frame);
         }
         while !frame.is_null() {
-            prepare(fixed, frame);
+            if let Some(entry) = prepare(fixed, frame)
+                && entry.sync == Some(sync::Role::UnittestRun)
+            {
+                sync::entered(fixed, entry, sync::Role::UnittestRun, field(frame, FRAME));
+            }
             let back = PyFrame_GetBack(frame);
             ffi::Py_DecRef(frame);
             frame = back;

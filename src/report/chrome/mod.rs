@@ -38,7 +38,7 @@ pub fn write(report: &Report, chart: &Chart, out: &mut dyn Write) -> io::Result<
         self::finding(finding, timeline, chart, &mut lanes, &mut events);
     }
     let untimed = report.findings.iter().filter(|finding| finding.timeline.is_empty());
-    let untimed: Vec<String> = untimed.map(|finding| format!("{}: {}", title(finding), harmless(&finding.message))).collect();
+    let untimed: Vec<String> = untimed.map(told).collect();
     let mut missed = words::missed(&report.coverage);
     if chart.left_out() > 0 {
         missed.push(format!("{} left out of this picture", words::plural(chart.left_out(), "span")));
@@ -128,6 +128,16 @@ fn title(finding: &Finding) -> String {
     format!("{}[{}] {}", finding.severity, finding.kind, words::name(&finding.subject.name))
 }
 
+fn tests(finding: &Finding) -> String {
+    finding.tests.iter().map(|test| words::name(test)).collect::<Vec<_>>().join(", ")
+}
+
+/// A finding that has no place in time.
+fn told(finding: &Finding) -> String {
+    let tests = if finding.tests.is_empty() { String::new() } else { format!(" (in {})", tests(finding)) };
+    format!("{}: {}{tests}", title(finding), harmless(&finding.message))
+}
+
 /// A lane for each strand of the finding: the window and the locks as bars, the steps as markers; and its accesses on the
 /// threads' own lanes.
 fn finding(finding: &Finding, timeline: &Timeline, chart: &Chart, lanes: &mut u32, events: &mut Vec<Event>) {
@@ -149,7 +159,8 @@ fn finding(finding: &Finding, timeline: &Timeline, chart: &Chart, lanes: &mut u3
     };
     for step in &timeline.steps {
         let marker = |lane, name: &str| Event { s: Some("t"), ..event("i", name, "finding", lane, step.time) };
-        events.push(marker((FINDINGS, tid(step.lane)), &step.what));
+        let tests = (!finding.tests.is_empty()).then(|| json!({ "tests": tests(finding) }));
+        events.push(Event { args: tests, ..marker((FINDINGS, tid(step.lane)), &step.what) });
         let access = step.access.and_then(|access| finding.accesses.get(access));
         if let Some(own) = access.and_then(|access| chart.lane_of(&access.strand, step.time)) {
             events.push(marker((own.process, own.thread), &format!("{title}: {}", step.what)));
@@ -167,7 +178,7 @@ fn finding(finding: &Finding, timeline: &Timeline, chart: &Chart, lanes: &mut u3
         let name = format!("{what} of {}", words::name(&finding.subject.name));
         events.push(Event {
             dur: Some(micros(time(end).saturating_sub(time(begin)))),
-            args: Some(json!({"message": harmless(&finding.message), "help": harmless(&finding.help)})),
+            args: Some(json!({"message": harmless(&finding.message), "help": harmless(&finding.help), "tests": tests(finding)})),
             ..event("X", &name, "window", (FINDINGS, tid(lane)), time(begin))
         });
     }
