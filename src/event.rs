@@ -117,6 +117,11 @@ pub enum Event {
     ThreadJoin {
         token: ThreadToken,
     },
+    /// The strand blocks without limit for something that is no lock: over with its next event.
+    Block {
+        on: Awaited,
+        stack: StackId,
+    },
     /// The current strand creates a task; `future` is the channel on which its completion is signalled.
     TaskNew {
         task: TaskId,
@@ -330,6 +335,17 @@ pub enum Patience {
     Forever,
     Timeout,
     Never,
+}
+
+/// What a strand blocks for, besides locks.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub enum Awaited {
+    /// The end of that thread.
+    Thread(ThreadToken),
+    /// The end of every other thread, as the interpreter shuts down.
+    Threads,
+    /// Something to be put into a queue.
+    Channel(ChannelId),
 }
 
 #[derive(Debug, Clone, Copy, PartialEq)]

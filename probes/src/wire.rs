@@ -148,6 +148,8 @@ kinds! {
     LockFailed = 24,
     /// `a` lock, `stack`.
     LockReleased = 25,
+    /// `small` what for (0 a thread: `a` token; 1 all threads; 2 a channel: `a`), `stack`.
+    Block = 26,
     /// `stack`, `small` action, `short` value tag, `word` value text, `a` object, `b` key, `c` value, `d` frame.
     Access = 30,
     /// `a` object, `b` iterator, `c` its number of elements (all ones: unknown), `d` frame, `stack`.

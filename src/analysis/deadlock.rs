@@ -3,17 +3,18 @@
 
 use rustc_hash::FxHashSet;
 
-use super::Detector;
 use super::describe::{self, Act, Draft, finding};
 use super::findings::Findings;
 use super::lock::LockId;
 use super::naming;
 use super::picture::{self, Scene};
+use super::stall::{self, Stuck};
 use super::strand::{Strand, StrandId, Waiting};
 use super::wait_graph::{Link, Need, cycle_through};
 use super::world::World;
-use crate::event::{Event, LockKind, Patience, ProcessId, Record, StackId};
-use crate::finding::{Evidence, Finding, Kind, Severity};
+use super::{Detector, StandsStill};
+use crate::event::{Awaited, Event, LockKind, Patience, ProcessId, Record, StackId};
+use crate::finding::{Evidence, Finding, Kind, Severity, Subject};
 
 /// A wait that nobody seems able to end, but that something not seen here might: it is told when it has lasted.
 #[derive(Debug, Clone)]
@@ -36,6 +37,8 @@ pub struct Deadlock {
     /// The latest time heard of.
     now: u64,
     told: FxHashSet<Vec<StrandId>>,
+    /// Processes of which a deadlock was told.
+    hung: FxHashSet<ProcessId>,
 }
 
 impl Detector for Deadlock {
@@ -44,6 +47,11 @@ impl Detector for Deadlock {
             Event::LockWait { patience: Patience::Forever, .. } => {
                 if let Some(strand) = world.strand_of(record) {
                     self.look_at(world, strand, findings);
+                }
+            }
+            Event::Block { on: Awaited::Thread(_), .. } => {
+                if let Some(strand) = world.strand_of(record) {
+                    self.joins(world, strand, findings);
                 }
             }
             Event::ThreadEnd => {
@@ -64,9 +72,14 @@ impl Detector for Deadlock {
         }
     }
 
-    fn tick(&mut self, world: &World, now: u64, findings: &mut Findings) {
+    fn tick(&mut self, world: &World, now: u64, stands_still: StandsStill<'_>, findings: &mut Findings) {
         self.now = self.now.max(now);
         self.settle(world, now, findings);
+        for (id, process) in world.processes().filter(|(id, _)| !self.hung.contains(id)).collect::<Vec<_>>() {
+            if let Some(stuck) = stall::stuck(world, id, now).filter(|_| stands_still(process.info.pid)) {
+                self.stands_still(world, id, &stuck, findings);
+            }
+        }
     }
 
     /// Whoever asks for a report in the middle gets what is certain; what still waits at the end is told then.
@@ -92,6 +105,13 @@ impl Deadlock {
             owner.filter(|owner| *owner != strand && world.strand(*owner).is_some_and(|owner| owner.ended.is_some()))
         {
             self.doubt_orphan(world, strand, waiting, owner);
+        }
+    }
+
+    /// A thread waits for the end of another, which may wait for what it holds.
+    fn joins(&mut self, world: &World, strand: StrandId, findings: &mut Findings) {
+        if let Some(cycle) = cycle_through(strand, |strand| needs(world, strand)) {
+            self.tell(world, &cycle, findings);
         }
     }
 
@@ -144,10 +164,26 @@ impl Deadlock {
         }
     }
 
+    /// Nothing in this process will ever move again: what was in doubt is certain, or else all wait for each other.
+    fn stands_still(&mut self, world: &World, process: ProcessId, stuck: &[Stuck], findings: &mut Findings) {
+        let (own, others) =
+            std::mem::take(&mut self.doubts).into_iter().partition(|doubt| describe::process_of(world, doubt.strand) == process);
+        self.doubts = others;
+        for doubt in own {
+            self.tell(world, &doubt.cycle, findings);
+        }
+        if self.hung.insert(process)
+            && let Some(finding) = stall::describe(world, process, stuck)
+        {
+            findings.add(finding);
+        }
+    }
+
     fn tell(&mut self, world: &World, cycle: &[Link], findings: &mut Findings) {
         let mut strands: Vec<StrandId> = cycle.iter().map(|link| link.strand).collect();
         strands.sort_unstable();
         if self.told.insert(strands) {
+            self.hung.extend(cycle.first().map(|link| describe::process_of(world, link.strand)));
             findings.add(describe_cycle(world, cycle));
         }
     }
@@ -167,7 +203,8 @@ fn holds_still(world: &World, doubt: &Doubt) -> bool {
 fn needs(world: &World, id: StrandId) -> Vec<(Need, StrandId)> {
     let Some(strand) = world.strand(id) else { return Vec::new() };
     let mut needs = Vec::new();
-    let mut blocks = false;
+    let mut blocks = strand.blocked.is_some();
+    needs.extend(joined_by(world, strand).map(|other| (Need::End, other)));
     if let Some(waiting) = strand.waiting.filter(|waiting| waiting.patience == Patience::Forever)
         && let Some(lock) = world.lock(waiting.lock)
     {
@@ -189,6 +226,16 @@ fn needs(world: &World, id: StrandId) -> Vec<(Need, StrandId)> {
         needs.push((Need::Loop, other));
     }
     needs
+}
+
+/// The thread whose end a strand waits for, while it lives.
+fn joined_by(world: &World, strand: &Strand) -> Option<StrandId> {
+    let Some(Awaited::Thread(token)) = strand.blocked.map(|blocked| blocked.on) else { return None };
+    let process = world.process(strand.process)?;
+    let own = process.tokens.get(&token)?.strand.filter(|own| world.strand(*own).is_some_and(|own| own.ended.is_none()))?;
+    // What the thread does now may be a task's doing.
+    let thread = world.strand(own).and_then(|own| process.threads.get(&own.thread))?;
+    Some(if thread.own == own { thread.current } else { own })
 }
 
 /// Tasks that block their loop for a lock of this strand, which itself waits for the result of a future.
@@ -273,6 +320,10 @@ fn describe_cycle(world: &World, cycle: &[Link]) -> Finding {
                 world,
                 Act { role: "acquire", what: &what, strand: link.strand, stack: waiting.stack, held },
             ));
+        } else if let Some(blocked) = world.strand(link.strand).and_then(|strand| strand.blocked) {
+            let act =
+                Act { role: "wait", what: "waits for the end of a thread", strand: link.strand, stack: blocked.stack, held };
+            accesses.push(describe::access(world, act));
         }
     }
     let process = cycle.first().map_or(ProcessId(0), |link| describe::process_of(world, link.strand));
@@ -280,7 +331,7 @@ fn describe_cycle(world: &World, cycle: &[Link]) -> Finding {
         kind: Kind::Deadlock,
         severity: Severity::Error,
         evidence: Evidence::Observed,
-        subject: describe::lock_names(world, locks),
+        subject: subject(world, cycle, locks),
         message: message(world, cycle),
         accesses,
         why: None,
@@ -292,6 +343,15 @@ fn describe_cycle(world: &World, cycle: &[Link]) -> Finding {
         .map(|(access, what, strand, time)| Scene { access: Some(*access), what, strand: *strand, time: *time, held: &[] })
         .collect();
     Finding { timeline: picture::timeline(world, &scenes), ..finding(world, process, draft) }
+}
+
+fn subject(world: &World, cycle: &[Link], locks: Vec<LockId>) -> Subject {
+    if !locks.is_empty() {
+        return describe::lock_names(world, locks);
+    }
+    let mut names: Vec<String> = cycle.iter().map(|link| describe::name(world, link.strand)).collect();
+    names.sort();
+    Subject { kind: "locks".to_owned(), name: names.join(",") }
 }
 
 fn message(world: &World, cycle: &[Link]) -> String {
@@ -308,6 +368,7 @@ fn message(world: &World, cycle: &[Link]) -> String {
                 Need::Lock(lock) => format!("{who} waits for {}, which {other} holds", naming::lock(world, lock)),
                 Need::Loop => format!("{who} can only go on when the event loop runs, which {other} blocks"),
                 Need::Result => format!("{who} waits for a future, and {other} blocks the event loop that is to complete it"),
+                Need::End => format!("{who} waits for the end of {other}"),
                 Need::Ended => format!("{who} has ended without releasing it"),
             }
         })
@@ -319,6 +380,12 @@ fn help(world: &World, cycle: &[Link]) -> String {
     let first = cycle.iter().find_map(|link| link.need.lock()).map(|lock| naming::lock(world, lock)).unwrap_or_default();
     if cycle.iter().any(|link| link.need == Need::Ended) {
         return format!("release {first} whatever happens: take it with a `with` block instead of acquire() and release()");
+    }
+    if cycle.iter().all(|link| link.need == Need::End) {
+        return "let only one of them wait for the other: threads that join each other never end".to_owned();
+    }
+    if cycle.iter().any(|link| link.need == Need::End) {
+        return format!("release {first} before the join(): the thread that is waited for takes it before it ends");
     }
     if cycle.iter().any(|link| link.need == Need::Result) {
         return format!("do not wait for a result of the event loop while holding {first}, which the loop takes too");

@@ -11,7 +11,7 @@
 //! | [`definitions`], [`naming`] | code, stacks, sites, names |
 //! | [`findings`] | what was found, once each |
 //! | [`windows`] | read-modify-write, check-then-act, plain unordered accesses |
-//! | [`deadlock`] ([`wait_graph`]), [`lock_order`] ([`lock_graph`], [`twins`]) | hazards of locks |
+//! | [`deadlock`] ([`wait_graph`]), [`stall`], [`lock_order`] ([`lock_graph`], [`twins`]) | hazards of locks |
 //! | [`iteration`] ([`walks`]), [`tasks`] | loops over containers; asyncio |
 //! | [`files`] ([`ledger`], [`record`]) | what several strands write to one file |
 //! | [`paths`] | paths that are checked and then used |
@@ -44,6 +44,7 @@ pub mod process;
 pub mod record;
 pub mod sampled;
 pub mod source;
+pub mod stall;
 #[cfg(test)]
 mod story;
 pub mod strand;
@@ -62,6 +63,9 @@ pub use world::World;
 use crate::event::{CodeId, Event, ProcessId, Record};
 use crate::finding::{Coverage, Finding, Report, Target};
 
+/// Looks at a process, by its pid: can none of its threads go on by itself, whatever happens outside?
+pub type StandsStill<'a> = &'a dyn Fn(u32) -> bool;
+
 /// One kind of race, or several that share their state.
 pub trait Detector: Send {
     /// Called for each record, in order.
@@ -71,7 +75,7 @@ pub trait Detector: Send {
     fn report(&mut self, _world: &World, _findings: &mut Findings) {}
 
     /// Called now and then while nothing is recorded, with the session's time: adds what only lasting can tell.
-    fn tick(&mut self, _world: &World, _now: u64, _findings: &mut Findings) {}
+    fn tick(&mut self, _world: &World, _now: u64, _stands_still: StandsStill<'_>, _findings: &mut Findings) {}
 }
 
 /// The analysis of one session.
@@ -115,9 +119,9 @@ impl Analysis {
     }
 
     /// Says what time it is while no records come: a program that hangs tells nothing more.
-    pub fn tick(&mut self, now: u64) {
+    pub fn tick(&mut self, now: u64, stands_still: StandsStill<'_>) {
         for detector in &mut self.detectors {
-            detector.tick(&self.world, now, &mut self.findings);
+            detector.tick(&self.world, now, stands_still, &mut self.findings);
         }
     }
 

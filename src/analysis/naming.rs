@@ -180,6 +180,11 @@ pub fn lock(world: &World, id: LockId) -> String {
     }
 }
 
+/// What the program calls the object whose method it waits in.
+pub fn waited_for(world: &World, process: ProcessId, stack: StackId) -> Option<String> {
+    acquired_path(world.definitions(process)?, stack).filter(|path| !path.is_empty())
+}
+
 fn acquired_path(definitions: &Definitions, stack: StackId) -> Option<String> {
     let site = definitions.site(definitions.outside_stdlib(stack)?)?;
     let entry = definitions.code(site.code)?;

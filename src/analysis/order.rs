@@ -1,17 +1,17 @@
 //! How events change strands, clocks and locks: the rules of hard order and of mutual exclusion. It judges no access.
+//! Threads are here, [`tasks`] with their channels and [`locks`] in modules of their own.
 
 use std::sync::Arc;
 
 use super::clock::{Clock, Knowledge, Moment, Stamp};
 use super::history::{Step, What};
-use super::lock::{Held, LockId, Part};
-use super::process::{TaskState, ThreadState, TokenState};
-use super::strand::{NewStrand, StrandId, Waiting};
+use super::process::{ThreadState, TokenState};
+use super::strand::{Blocked, NewStrand, StrandId, Waiting};
 use super::world::World;
-use crate::event::{
-    Access, Action, ChannelId, Event, KeyId, LockKind, ObjectId, ProcessId, Record, Shape, StackId, TaskId, TextId, ThreadToken,
-    Tid,
-};
+use crate::event::{Access, ChannelId, Event, ProcessId, Record, Shape, StackId, TextId, ThreadToken, Tid};
+
+mod locks;
+mod tasks;
 
 /// Chains of ended strands that wait for a later strand to go on on them.
 const IDLE_CHAINS: usize = 1 << 16;
@@ -38,7 +38,15 @@ impl World {
 
     pub(super) fn advance(&mut self, strand: StrandId, record: &Record) {
         let process = record.process;
+        if let Some(strand) = self.strands.get_mut(strand) {
+            strand.blocked = None;
+        }
         match &record.event {
+            Event::Block { on, stack } => {
+                if let Some(strand) = self.strands.get_mut(strand) {
+                    strand.blocked = Some(Blocked { on: *on, stack: *stack, since: record.time });
+                }
+            }
             Event::ThreadStart { token, stack } => self.start_thread(strand, *token, *stack),
             Event::ThreadName { name } => {
                 if let Some(own) = self.thread(process, record.thread).and_then(|own| self.strands.get_mut(own)) {
@@ -76,7 +84,10 @@ impl World {
                     self.acquire(strand, lock, *stack, record.time);
                 }
             }
-            Event::Access(access) => self.note_access(strand, process, access),
+            Event::Access(access) => {
+                self.name_object(process, access);
+                self.note_access(strand, process, access);
+            }
             _ => {}
         }
     }
@@ -122,8 +133,6 @@ impl World {
             _ => {}
         }
     }
-
-    // ---- threads
 
     fn begin_thread(&mut self, process: ProcessId, tid: Tid, token: Option<ThreadToken>, name: TextId) -> Option<StrandId> {
         let start = token.and_then(|token| self.process_mut(process)?.tokens.get_mut(&token)?.start.take());
@@ -239,282 +248,7 @@ impl World {
         None
     }
 
-    // ---- tasks
-
-    fn new_task(&mut self, parent: StrandId, task: TaskId, future: ChannelId, name: TextId, stack: StackId) {
-        let Some(strand) = self.strands.get_mut(parent) else { return };
-        let stamp = strand.clock.publish();
-        let (process, thread) = (strand.process, strand.thread);
-        let (clock, birth) = self.clock_after(process, &stamp, Some(parent));
-        let id = self.strands.add(NewStrand {
-            process,
-            thread,
-            task: Some(task),
-            token: None,
-            name,
-            started: stack,
-            parent: Some(parent),
-            begun: self.sequence(),
-            clock,
-            birth: Some(birth),
-        });
-        self.counts.tasks += 1;
-        if let Some(process) = self.process_mut(process) {
-            process.tasks.insert(task, TaskState { strand: id, future });
-        }
-    }
-
-    fn switch_task(&mut self, from: StrandId, task: Option<TaskId>, record: &Record) {
-        let Some(process) = self.process_mut(record.process) else { return };
-        let to = match task {
-            Some(task) => process.tasks.get(&task).map(|task| task.strand),
-            None => None,
-        };
-        let Some(thread) = process.threads.get_mut(&record.thread) else { return };
-        let own = thread.own;
-        let to = to.unwrap_or(own);
-        thread.current = to;
-        if from != to
-            && let Some(from) = self.strands.get_mut(from)
-        {
-            from.turns += 1;
-        }
-        if let Some(strand) = self.strands.get_mut(to) {
-            strand.home = Some(own);
-            strand.thread = record.thread;
-        }
-        if from != to && to != own {
-            self.history.note(Step { time: record.time, strand: to, what: What::Resumed });
-        }
-    }
-
-    fn end_task(&mut self, process: ProcessId, task: TaskId) {
-        let Some(state) = self.process_mut(process).and_then(|process| process.tasks.remove(&task)) else { return };
-        let last = self.strands.get(state.strand).map(|strand| strand.clock.moment());
-        self.end_strand(state.strand);
-        // A task is joined through its future.
-        let farewell = self.strands.get_mut(state.strand).and_then(|strand| strand.farewell.take());
-        if let (Some(process), Some(stamp)) = (self.process_mut(process), farewell) {
-            process.channels.signal(state.future, &stamp, last);
-            for thread in process.threads.values_mut().filter(|thread| thread.current == state.strand) {
-                thread.current = thread.own;
-            }
-        }
-    }
-
-    // ---- channels
-
-    fn signal(&mut self, strand: StrandId, channel: ChannelId, ends: Option<Moment>) {
-        let Some(strand) = self.strands.get_mut(strand) else { return };
-        let stamp = strand.clock.publish();
-        let process = strand.process;
-        if let Some(process) = self.process_mut(process) {
-            process.channels.signal(channel, &stamp, ends);
-        }
-    }
-
-    fn observe(&mut self, strand: StrandId, channel: ChannelId) {
-        let Some(process) = self.strands.get(strand).map(|strand| strand.process) else { return };
-        let Some(process) = self.processes.get(process.0 as usize) else { return };
-        let Some((knowledge, ends)) = process.channels.observe(channel) else { return };
-        let Some(strand) = self.strands.get_mut(strand) else { return };
-        strand.clock.join_all(knowledge);
-        if let Some(last) = ends
-            && strand.heirs.len() < HEIRS
-        {
-            strand.heirs.push(last);
-        }
-    }
-
-    fn join(&mut self, strand: StrandId, stamp: &Stamp, ends: Option<Moment>) {
-        let Some(strand) = self.strands.get_mut(strand) else { return };
-        strand.clock.join(stamp);
-        if let Some(last) = ends
-            && strand.heirs.len() < HEIRS
-        {
-            strand.heirs.push(last);
-        }
-    }
-
-    // ---- locks
-
-    fn add_lock(&mut self, process: ProcessId, object: ObjectId, kind: LockKind, created: Option<StackId>) -> Option<LockId> {
-        if kind == LockKind::File
-            && let Some(shared) = self.file_lock(process, object)
-        {
-            self.process_mut(process)?.locks.insert(object, shared);
-            return Some(shared);
-        }
-        let id = self.locks.add(process, object, kind, created);
-        self.process_mut(process)?.locks.insert(object, id);
-        Some(id)
-    }
-
-    /// The lock of the same file in whichever process.
-    fn file_lock(&self, process: ProcessId, object: ObjectId) -> Option<LockId> {
-        let path = self.object(process, object).and_then(|object| object.label)?;
-        let path = self.text(process, path);
-        let mut same = self.locks.iter().filter(|(_, lock)| {
-            let label = self.object(lock.process, lock.object).and_then(|object| object.label);
-            lock.kind == LockKind::File && label.is_some_and(|label| self.text(lock.process, label) == path)
-        });
-        same.next().map(|(id, _)| id)
-    }
-
-    fn ensure_lock(&mut self, process: ProcessId, object: ObjectId) -> Option<LockId> {
-        match self.process(process)?.locks.get(&object) {
-            Some(lock) => Some(*lock),
-            None => self.add_lock(process, object, LockKind::Lock, None),
-        }
-    }
-
-    fn acquire(&mut self, strand: StrandId, lock: LockId, stack: StackId, time: u64) {
-        let place = self.strands.get(strand).map(|strand| strand.process).zip(Some(stack));
-        let by_user = place.is_some_and(|(process, stack)| self.is_outside_stdlib(process, stack));
-        let Some(held) = self.locks.get_mut(lock) else { return };
-        if held.acquired.is_none() || by_user {
-            held.acquired = Some(stack);
-        }
-        let Some(strand_state) = self.strands.get_mut(strand) else { return };
-        // A task that waits for an asyncio lock takes others on the way.
-        strand_state.waiting = strand_state.waiting.filter(|waiting| waiting.lock != lock);
-        strand_state.clock.join_all(&held.signalled);
-        if let Some(again) = strand_state.held.iter_mut().find(|entry| entry.lock == lock && held.kind == LockKind::RLock) {
-            again.again = again.again.saturating_add(1);
-            return;
-        }
-        let stale = if held.excludes() { std::mem::take(&mut held.holders) } else { Vec::new() };
-        held.holders.push(strand);
-        held.writes.clear();
-        if held.excludes() {
-            self.acquisitions += 1;
-            let acquisition = self.acquisitions;
-            strand_state.held.push(Held { lock, acquisition, stack, since: time, again: 0, excludes: true });
-            strand_state.held_changed();
-        }
-        // Its release was not seen: whoever held it does not any more.
-        for holder in stale.into_iter().filter(|holder| *holder != strand) {
-            if let Some(holder) = self.strands.get_mut(holder) {
-                holder.held.retain(|entry| entry.lock != lock);
-                holder.held_changed();
-            }
-        }
-    }
-
-    /// Nobody holds what does not exist, whether or not its release was seen.
-    fn lock_is_gone(&mut self, lock: LockId) {
-        let holders = self.locks.get_mut(lock).map(|gone| std::mem::take(&mut gone.holders));
-        for holder in holders.unwrap_or_default() {
-            if let Some(holder) = self.strands.get_mut(holder) {
-                holder.held.retain(|entry| entry.lock != lock);
-                holder.held_changed();
-            }
-        }
-        self.locks.object_gone(lock);
-    }
-
-    fn is_outside_stdlib(&self, process: ProcessId, stack: StackId) -> bool {
-        self.site(process, stack).is_some_and(|site| site.origin != super::Origin::Standard)
-    }
-
-    fn release(&mut self, strand: StrandId, lock: LockId, time: u64) {
-        let Some(held) = self.locks.get_mut(lock) else { return };
-        let Some(position) = held.holders.iter().position(|holder| *holder == strand) else {
-            return self.release_for_others(strand, lock);
-        };
-        let Some(strand_state) = self.strands.get_mut(strand) else { return };
-        if let Some(entry) = strand_state.held.iter_mut().find(|entry| entry.lock == lock && entry.again > 0) {
-            entry.again -= 1;
-            return;
-        }
-        held.holders.remove(position);
-        if let Some(entry) = strand_state.held.iter().find(|entry| entry.lock == lock) {
-            self.history.note(Step { time, strand, what: What::Released(lock, entry.acquisition) });
-            strand_state.held.retain(|entry| entry.lock != lock);
-            strand_state.held_changed();
-        }
-        if !held.writes.is_empty() {
-            let stamp = strand_state.clock.publish();
-            held.publish(&stamp);
-        }
-    }
-
-    /// Released by a strand that does not hold it: a signal to the next one that acquires it. Unless it was acquired
-    /// before watching began: then what this strand did so far was done under a lock that nobody knows of.
-    fn release_for_others(&mut self, strand: StrandId, lock: LockId) {
-        let Some(held) = self.locks.get_mut(lock) else { return };
-        let Some(strand_state) = self.strands.get_mut(strand) else { return };
-        let stamp = strand_state.clock.publish();
-        held.signalled.join(&stamp);
-        if held.created.is_none() && held.holders.is_empty() && !held.signals {
-            self.forgiven.insert(stamp.moment.chain, stamp.moment.tick);
-            return;
-        }
-        held.signals = true;
-        for holder in std::mem::take(&mut held.holders) {
-            if let Some(holder) = self.strands.get_mut(holder) {
-                holder.held.retain(|entry| entry.lock != lock);
-                holder.held_changed();
-            }
-        }
-    }
-
-    /// Records were lost: what was done so far is taken as ordered before all that follows.
-    pub(super) fn forgive_all(&mut self, process: ProcessId) {
-        for id in self.strands.ids_of(process) {
-            if let Some(strand) = self.strands.get_mut(id) {
-                let moment = strand.clock.publish().moment;
-                self.forgiven.insert(moment.chain, moment.tick);
-            }
-        }
-    }
-
-    // ---- order by what critical sections check
-
-    fn note_access(&mut self, strand: StrandId, process: ProcessId, access: &Access) {
-        self.name_object(process, access);
-        let Some(state) = self.strands.get(strand) else { return };
-        if state.held.is_empty() {
-            return;
-        }
-        let whole = (access.object, KeyId::WHOLE);
-        let part = (access.object, access.key);
-        let locks: smallvec::SmallVec<[LockId; 4]> =
-            state.held.iter().filter(|held| held.excludes).map(|held| held.lock).collect();
-        if access.action == Action::Read {
-            if self.site(process, access.stack).is_some_and(|site| site.checks) {
-                for lock in locks {
-                    self.follow_sections(strand, lock, part);
-                }
-            }
-            return;
-        }
-        for lock in locks {
-            if let Some(lock) = self.locks.get_mut(lock) {
-                lock.note_write(part);
-                if access.action != Action::Write {
-                    lock.note_write(whole);
-                }
-            }
-        }
-    }
-
-    /// A check reads, in a critical section, what earlier critical sections of the same lock wrote: they are before it.
-    fn follow_sections(&mut self, strand: StrandId, lock: LockId, part: Part) {
-        let Some(lock) = self.locks.get(lock) else { return };
-        let Some(strand) = self.strands.get_mut(strand) else { return };
-        let mut news = false;
-        for stamp in [lock.published.get(&part), lock.overflow.as_ref()].into_iter().flatten() {
-            news |= strand.clock.join_soft(stamp);
-        }
-        let process = strand.process;
-        if news
-            && let Some(object) = self.process_mut(process).and_then(|process| process.objects.get_mut(&part.0))
-            && !object.sources.contains(&part.1)
-        {
-            object.sources.push(part.1);
-        }
-    }
+    // ---- names
 
     /// Remembers by which site an object is best named, and of which class a function's `self` is.
     fn name_object(&mut self, process: ProcessId, access: &Access) {

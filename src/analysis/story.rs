@@ -9,8 +9,8 @@ use racetrace_probes::wire::Origin;
 
 use super::{Analysis, Options};
 use crate::event::{
-    Access, Action, ChannelId, CodeId, CodeInfo, Event, FrameId, KeyId, LockKind, ObjectId, OpenMode, PathEffect, Patience,
-    ProcessId, ProcessInfo, Record, Shape, StackId, TaskId, TextId, ThreadToken, Tid, Value, WriteLevel,
+    Access, Action, Awaited, ChannelId, CodeId, CodeInfo, Event, FrameId, KeyId, LockKind, ObjectId, OpenMode, PathEffect,
+    Patience, ProcessId, ProcessInfo, Record, Shape, StackId, TaskId, TextId, ThreadToken, Tid, Value, WriteLevel,
 };
 use crate::finding::Finding;
 
@@ -206,6 +206,11 @@ impl Story {
     pub fn gives_way(&mut self, tid: u32, stack: StackId) {
         self.on(tid, Event::Suspend { stack });
         self.on(tid, Event::TaskSwitch { task: None });
+    }
+
+    /// A thread waits without limit for the end of another.
+    pub fn joins(&mut self, by: u32, tid: u32, stack: StackId) {
+        self.on(by, Event::Block { on: Awaited::Thread(ThreadToken(u64::from(tid))), stack });
     }
 
     // ---- locks

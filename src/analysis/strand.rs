@@ -6,7 +6,7 @@ use std::sync::{Arc, OnceLock};
 
 use super::clock::{Clock, Knowledge, Known, Moment, Stamp};
 use super::lock::Held;
-use crate::event::{Patience, ProcessId, StackId, TaskId, TextId, ThreadToken, Tid};
+use crate::event::{Awaited, Patience, ProcessId, StackId, TaskId, TextId, ThreadToken, Tid};
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct StrandId {
@@ -21,6 +21,14 @@ pub struct Waiting {
     pub stack: StackId,
     pub since: u64,
     pub patience: Patience,
+}
+
+/// Something else that a strand blocks for, without limit.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Blocked {
+    pub on: Awaited,
+    pub stack: StackId,
+    pub since: u64,
 }
 
 #[derive(Debug, Clone)]
@@ -45,6 +53,7 @@ pub struct Strand {
     /// `held` as a value to keep, made when it is first asked for.
     snapshot: OnceLock<Option<Arc<[Held]>>>,
     pub waiting: Option<Waiting>,
+    pub blocked: Option<Blocked>,
     /// How often it gave way to others of its event loop.
     pub turns: u64,
     /// Chains of ended strands that it has waited for, with their last moment: a strand that it starts may go on on one.
@@ -121,6 +130,7 @@ impl Strands {
             held: Vec::new(),
             snapshot: OnceLock::new(),
             waiting: None,
+            blocked: None,
             turns: 0,
             heirs: Vec::new(),
             farewell: None,
@@ -140,6 +150,7 @@ impl Strands {
         let strand = slot.strand.as_deref_mut()?;
         strand.ended = Some(now);
         strand.waiting = None;
+        strand.blocked = None;
         strand.heirs = Vec::new();
         // It is kept for its name and place; whoever joins it later follows its farewell. Clocks are what takes memory.
         strand.clock = Clock::new(strand.clock.moment(), Knowledge::default());

@@ -12,6 +12,8 @@ pub enum Need {
     Loop,
     /// The other blocks the event loop that is to make the result it waits for.
     Result,
+    /// The other thread has to end first.
+    End,
     /// Nothing: it has ended, and will not release what it holds.
     Ended,
 }
@@ -20,7 +22,7 @@ impl Need {
     pub fn lock(self) -> Option<LockId> {
         match self {
             Need::Lock(lock) => Some(lock),
-            Need::Loop | Need::Result | Need::Ended => None,
+            Need::Loop | Need::Result | Need::End | Need::Ended => None,
         }
     }
 }

@@ -156,13 +156,6 @@ impl World {
         a == b || self.home(a).is_some_and(|home| self.home(b) == Some(home))
     }
 
-    pub fn alive_together(&self, a: StrandId, b: StrandId) -> bool {
-        match (self.strands.get(a), self.strands.get(b)) {
-            (Some(a), Some(b)) => a.alive_with(b),
-            _ => false,
-        }
-    }
-
     /// Could both have lived at one time? Where both starts were seen, not having done so was luck; else something unseen may
     /// order them.
     pub fn could_meet(&self, a: StrandId, b: StrandId) -> bool {

@@ -1,5 +1,7 @@
 //! The threads of a process as the kernel lists them. What Python calls them is for others to say.
 
+use nix::libc::{SIGABRT, SIGBUS, SIGFPE, SIGILL, SIGINT, SIGSEGV, SYS_futex as FUTEX};
+
 use super::process::stat;
 
 /// Where a thread is, seen without stopping it.
@@ -79,6 +81,23 @@ pub fn activity(pid: u32, tid: u32) -> Activity {
         .ok()
         .and_then(|text| parse_syscall(&text))
         .unwrap_or(Activity::Unclear)
+}
+
+/// Does every thread sleep for a lock, without a time limit, and would no signal make the process's own code run?
+pub fn stands_still(pid: u32) -> bool {
+    let asleep = |tid: &u32| matches!(activity(pid, *tid), Activity::Waiting { call: FUTEX, arguments: [_, _, _, timeout], .. } if timeout == 0);
+    let threads = list(pid);
+    !threads.is_empty() && threads.iter().all(asleep) && !handles_signals(pid)
+}
+
+/// Signals for which programs have handlers of their own, besides SIGINT, which CPython itself handles, and those that tell
+/// of a crash. As bits of `SigCgt`.
+fn handles_signals(pid: u32) -> bool {
+    let text = std::fs::read_to_string(format!("/proc/{pid}/status")).unwrap_or_default();
+    let caught = text.lines().find_map(|line| u64::from_str_radix(line.strip_prefix("SigCgt:")?.trim(), 16).ok());
+    let harmless = [SIGINT, SIGILL, SIGABRT, SIGBUS, SIGFPE, SIGSEGV, 32, 33];
+    let mask = harmless.iter().fold(0u64, |mask, signal| mask | 1 << (signal - 1));
+    caught.is_none_or(|caught| caught & !mask != 0)
 }
 
 fn parse_syscall(text: &str) -> Option<Activity> {

@@ -14,7 +14,7 @@ use crate::objects::{TypeInfo, type_info};
 use crate::recent::{Candidate, Place, Verdict};
 use crate::state::{self, Fixed, State};
 use crate::thread::Thread;
-use crate::{containers, object, ring, stacks, tasks};
+use crate::{containers, iteration, object, ring, stacks, tasks};
 
 /// A frame at an instruction, with what is needed to find operands.
 #[derive(Clone, Copy)]
@@ -61,6 +61,13 @@ impl Site<'_> {
             plan::Place::Const(index) => self.tuple_item(self.entry.consts, index),
             plan::Place::Name(index) => self.tuple_item(self.entry.names, index),
         }
+    }
+
+    /// The word at a place on the stack, be it an object or a number.
+    pub fn raw(&self, place: plan::Place, depth: u32) -> usize {
+        let plan::Place::Stack(down @ 1..) = place else { return 0 };
+        let index = (self.entry.nlocalsplus + depth as usize).checked_sub(down as usize);
+        index.map_or(0, |index| self.layout().word(self.frame, index))
     }
 
     /// The same where the place owns it: not borrowed from another place that keeps it alive.
@@ -120,13 +127,12 @@ pub fn at_instruction(mut site: Site) -> Next {
         site.watch = number;
         match watch.operation {
             Operation::IterNext { iterator } => {
-                let iterator = site.at(iterator, watch.depth);
-                if containers::may_rest(&site, iterator) && !enters {
+                if iteration::may_rest(&site, site.at(iterator, watch.depth)) && !enters {
                     return Next::Rest;
                 }
-                containers::next(&site, iterator);
+                iteration::next(&site, iterator, watch.depth);
             }
-            Operation::IterBegin { iterable } => next = containers::begins(&site, iterable, watch.depth),
+            Operation::IterBegin { iterable } => next = iteration::begins(&site, iterable, watch.depth),
             _ => touch_watch(&site, watch),
         }
     }

@@ -194,6 +194,12 @@ impl Layout {
         (!entry.is_null() && (!self.tagged || entry as usize & 3 == 0)).then_some(entry)
     }
 
+    /// The same as it lies there: an object's address or a number, with what the version marks it by.
+    pub fn word(&self, frame: Obj, index: usize) -> usize {
+        // SAFETY: as above.
+        unsafe { field(frame, self.frame_locals + 8 * index) }
+    }
+
     /// The object that a stack entry refers to; null for an entry that is a number.
     #[inline(always)]
     pub fn untag(&self, object: Obj) -> Obj {

@@ -14,17 +14,19 @@
 //! | [`ring`] | the shared memory |
 //! | [`names`], [`objects`], [`codes`], [`stacks`] | identities, defined to the ring when first used |
 //! | [`watch`] → [`monitor`] (3.12+), [`trace`] (3.11) | instructions that are about to run |
-//! | [`access`], [`containers`] | from an instruction to the subjects that it touches |
+//! | [`access`], [`containers`], [`iteration`] | from an instruction to the subjects that it touches |
 //! | [`recent`], [`met`] | dropping what is redundant; what a watch met last |
 //! | [`tests`] | which test is running, under pytest and unittest |
-//! | [`tasks`], [`coroutines`], [`sync`], [`hooks`] | strands, order, locks |
+//! | [`tasks`], [`coroutines`], [`callbacks`], [`sync`], [`hooks`] | strands, order, locks |
 
 mod access;
+mod callbacks;
 mod codes;
 mod containers;
 mod coroutines;
 mod ffi;
 mod hooks;
+mod iteration;
 mod layout;
 mod met;
 mod monitor;

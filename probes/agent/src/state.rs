@@ -8,8 +8,8 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use racetrace_probes::wire::Slot;
 
 use crate::codes::Codes;
-use crate::containers::Iterations;
 use crate::hooks::locks::{self, Kept};
+use crate::iteration::Iterations;
 use crate::layout::Layout;
 use crate::names::Names;
 use crate::objects::Objects;

@@ -10,7 +10,7 @@ use crate::codes::Entry;
 use crate::ffi::Obj;
 use crate::objects::type_info;
 use crate::state::{self, Fixed};
-use crate::{object, ring, stacks, tasks, thread};
+use crate::{callbacks, object, ring, stacks, tasks, thread};
 
 /// What a call of such a function does; `self` is its first argument.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -35,8 +35,12 @@ pub enum Role {
     Unawaited,
     /// Another thread hands a callback to the event loop (`self`).
     SignalLoop,
-    /// A callback of the event loop runs (`Handle._run`).
+    /// A callback is handed to the event loop (`Handle.__init__(callback, …)`).
+    CallbackMade,
+    /// It runs (`Handle._run`).
     CallbackRuns,
+    /// A group of tasks is told that one of them (its second argument) is done.
+    TaskDone,
     /// pytest's note of the current test: `(item, when)`.
     PytestStep,
     /// `TestCase.run`.
@@ -97,7 +101,9 @@ const FUNCTIONS: &[(&str, &str, Role)] = &[
     ("asyncio.locks", "Semaphore.acquire", Role::AsyncAcquire),
     ("asyncio.locks", "Semaphore.release", Role::AsyncRelease),
     ("asyncio.base_events", "BaseEventLoop.call_soon_threadsafe", Role::SignalLoop),
+    ("asyncio.events", "Handle.__init__", Role::CallbackMade),
     ("asyncio.events", "Handle._run", Role::CallbackRuns),
+    ("asyncio.taskgroups", "TaskGroup._on_task_done", Role::TaskDone),
     ("_pytest.runner", "_update_current_test_var", Role::PytestStep),
     ("unittest.case", "TestCase.run", Role::UnittestRun),
     ("warnings", "_warn_unawaited_coroutine", Role::Unawaited),
@@ -145,7 +151,12 @@ pub fn entered(fixed: &Fixed, entry: &'static Entry, role: Role, frame: Obj) {
             HANDED_OVER.fetch_add(1, Ordering::Relaxed);
             channel(fixed, Kind::Signal, subject);
         }
-        Role::CallbackRuns => callback(fixed, subject),
+        Role::CallbackMade => callbacks::made(fixed, argument(fixed, entry, frame, 1), subject, frame),
+        Role::CallbackRuns => {
+            callbacks::runs(fixed, subject);
+            handed_over(fixed, subject);
+        }
+        Role::TaskDone => crate::hooks::asyncio::told_of(fixed, argument(fixed, entry, frame, 1)),
         Role::PytestStep => crate::tests::step(subject, argument(fixed, entry, frame, 1)),
         Role::UnittestRun => crate::tests::case(fixed, subject),
         _ => {}
@@ -261,7 +272,7 @@ thread_local! {
 }
 
 /// A callback runs after whatever came before it was handed over; looked at only when something was since the last one.
-fn callback(fixed: &Fixed, handle: Obj) {
+fn handed_over(fixed: &Fixed, handle: Obj) {
     let count = HANDED_OVER.load(Ordering::Relaxed);
     if SEEN.with(|seen| seen.replace(count)) == count {
         return;

@@ -12,6 +12,7 @@ use crate::plan::{Operation, Place};
 
 mod calls;
 mod made;
+mod walk;
 
 pub use made::{called_name, is_number, makes_own};
 
@@ -40,6 +41,8 @@ pub struct Access {
     pub container: Option<Value>,
     /// The types that the container can have, as far as the access tells: a set of [`owner_bit`]s.
     pub owners: u8,
+    /// A loop over a container that the function has made itself, and that it changes in the loop's body.
+    pub own_walk: bool,
 }
 
 impl Access {
@@ -151,7 +154,8 @@ impl Finder<'_, '_> {
         let instruction = index as u32;
         let owners = owners(&operation);
         let (key, named) = (NOTHING, subject);
-        let access = Access { instruction, operation, space, subject, key, named, touch, whole, container: None, owners };
+        let access =
+            Access { instruction, operation, space, subject, key, named, touch, whole, container: None, owners, own_walk: false };
         self.found.push(access);
         self.found.last_mut()
     }
@@ -241,10 +245,21 @@ impl Finder<'_, '_> {
             Some((at, maker)) if maker.op == Op::GetIter => Some(self.source.flow.operand(at, 1)),
             _ => None,
         };
-        if iterable.is_some_and(|iterable| self.is_literal(iterable) || self.is_own(iterable)) {
+        let own = iterable.is_some_and(|iterable| self.is_own(iterable) && !self.joins_others(iterable));
+        let quiet = iterable.is_some_and(|iterable| {
+            self.is_literal(iterable)
+                || (own && !walk::changes_in_body(self.source, self.idents, index, self.underlying(iterable)))
+        });
+        if quiet {
             return;
         }
+        let named = iterable.map(|iterable| self.idents.of(self.underlying(iterable)));
         self.whole(index, iterator, Touch::View, Operation::IterNext { iterator: Place::Stack(place) });
+        if let (Some(access), Some(named)) = (self.found.last_mut().filter(|last| last.instruction == index as u32), named)
+            && named != NOTHING
+        {
+            (access.named, access.own_walk) = (named, own);
+        }
     }
 
     fn in_place(&mut self, index: usize, only_containers: Option<bool>) {
@@ -287,6 +302,16 @@ impl Finder<'_, '_> {
     /// Was the value made here, by an expression that makes a new object no one else can have?
     fn is_own(&self, value: Value) -> bool {
         makes_own(self.source.code, self.source.flow, self.idents, self.underlying(value))
+    }
+
+    /// `zip(…)` or `map(…)` of several things, of which others than the first may be shared.
+    fn joins_others(&self, value: Value) -> bool {
+        let call = self.source.flow.maker(value).and_then(|(at, _)| Call::at(self.source.flow, self.source.code, at));
+        call.is_some_and(|call| match self.called(&call) {
+            Some("zip") => call.positional() > 1,
+            Some("map") => call.positional() > 2,
+            _ => false,
+        })
     }
 
     fn is_literal(&self, value: Value) -> bool {

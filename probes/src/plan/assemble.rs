@@ -53,6 +53,7 @@ fn watches(facts: &Facts<'_>, taken: &[bool]) -> Vec<Watch> {
     let Facts { code, flow, idents, .. } = *facts;
     let destinations = Destinations::new(code, flow);
     let paths = Paths { code, flow, idents };
+    let walked: Vec<_> = facts.accesses.iter().filter(|access| access.own_walk).map(|access| access.named).collect();
     let mut watches = Vec::new();
     for (index, access) in facts.accesses.iter().enumerate() {
         let instruction = access.instruction as usize;
@@ -62,7 +63,8 @@ fn watches(facts: &Facts<'_>, taken: &[bool]) -> Vec<Watch> {
         };
         let flows = if access.reads() && makes_value(&access.operation) { flows } else { super::Flows::default() };
         let wanted = taken.get(index) == Some(&true) || worth(facts, access, flows);
-        if facts.own.get(index) == Some(&true) || !wanted {
+        let own = facts.own.get(index) == Some(&true) && !(access.writes() && walked.contains(&access.subject));
+        if own || !wanted {
             continue;
         }
         let Some(found) = flow.list().get(instruction) else { continue };
@@ -147,7 +149,19 @@ fn locked(facts: &Facts<'_>, index: usize) -> Option<u32> {
     let name = name_text(facts.code, name)?;
     let locks = name.contains("acquire")
         || name.contains("release")
-        || matches!(name, "__enter__" | "__exit__" | "__aenter__" | "__aexit__" | "wait" | "wait_for" | "notify" | "notify_all");
+        || matches!(
+            name,
+            "join"
+                | "result"
+                | "__enter__"
+                | "__exit__"
+                | "__aenter__"
+                | "__aexit__"
+                | "wait"
+                | "wait_for"
+                | "notify"
+                | "notify_all"
+        );
     let receiver = call.receiver.map(|(receiver, _)| receiver).or_else(|| facts.idents.example(base));
     receiver.filter(|value| locks && *value != NOWHERE)
 }

@@ -63,7 +63,7 @@ fn waiting_for_a_lock_in_use_is_silent() {
     story.acquire(2, a, place);
     story.wait(3, a, place);
     story.sleep(60_000);
-    story.analysis.tick(story.time);
+    story.analysis.tick(story.time, &|_| false);
     assert!(story.verdicts().is_empty());
 }
 
@@ -103,7 +103,7 @@ fn a_lock_taken_twice_and_released_by_another_thread_is_a_signal() {
     story.acquire(2, go, second);
     story.wait(2, go, second);
     story.sleep(60_000);
-    story.analysis.tick(story.time);
+    story.analysis.tick(story.time, &|_| false);
     assert!(story.verdicts().is_empty());
 }
 
@@ -136,7 +136,7 @@ fn a_lock_whose_owner_ended_before_or_during_the_wait_is_a_deadlock() {
         }
         assert!(fresh(&mut story).is_empty());
         story.sleep(1_500);
-        story.analysis.tick(story.time);
+        story.analysis.tick(story.time, &|_| false);
         assert_eq!(fresh(&mut story), ["till"], "waits first: {waits_first}");
     }
 }
@@ -152,7 +152,7 @@ fn a_thread_that_ends_after_its_release_is_silent() {
     story.acquire(3, till, place);
     story.end(2);
     story.sleep(5_000);
-    story.analysis.tick(story.time);
+    story.analysis.tick(story.time, &|_| false);
     assert!(story.verdicts().is_empty());
 }
 
@@ -196,7 +196,7 @@ fn tasks_that_wait_for_each_other_are_a_deadlock_once_it_lasts() {
     tasks_meet(&mut story, inner);
     assert!(fresh(&mut story).is_empty());
     story.sleep(11_000);
-    story.analysis.tick(story.time);
+    story.analysis.tick(story.time, &|_| false);
     assert_eq!(story.verdicts(), [format!("{DEADLOCK} audit,ledger")]);
 }
 
@@ -208,7 +208,7 @@ fn tasks_whose_wait_is_cancelled_in_time_are_silent() {
     story.run(MAIN, 1);
     story.on(MAIN, Event::LockFailed { lock, stack: inner, patience: Patience::Forever });
     story.sleep(11_000);
-    story.analysis.tick(story.time);
+    story.analysis.tick(story.time, &|_| false);
     assert!(story.verdicts().is_empty());
 }
 
@@ -238,7 +238,7 @@ fn a_loop_blocked_by_a_thread_that_waits_for_the_loops_result_is_a_deadlock_once
     story.wait(MAIN, lock, take);
     assert!(fresh(&mut story).is_empty());
     story.sleep(11_000);
-    story.analysis.tick(story.time);
+    story.analysis.tick(story.time, &|_| false);
     assert_eq!(fresh(&mut story), ["shared"]);
 }
 
@@ -251,6 +251,73 @@ fn after_a_gap_nothing_is_told_of_waits_before_it() {
     story.wait(2, lock, second);
     story.on(2, Event::Gap { lost: 3 });
     story.sleep(60_000);
-    story.analysis.tick(story.time);
+    story.analysis.tick(story.time, &|_| false);
+    assert!(story.verdicts().is_empty());
+}
+
+#[test]
+fn a_thread_that_joins_another_while_holding_what_it_needs_is_told_at_once() {
+    let mut story = threads(&[2]);
+    let (audit, _) = two(&mut story, LockKind::Lock);
+    let (outer, inner) = (story.at("f", 2), story.at("f", 4));
+    story.acquire(MAIN, audit, outer);
+    story.joins(MAIN, 2, inner);
+    assert!(fresh(&mut story).is_empty());
+    story.wait(2, audit, inner);
+    assert_eq!(fresh(&mut story), ["audit"]);
+    assert!(story.findings()[0].message.contains("waits for the end of thread T2"));
+}
+
+#[test]
+fn threads_that_join_each_other_are_told_and_one_way_is_silent() {
+    let mut story = threads(&[2, 3]);
+    let place = story.at("f", 2);
+    story.joins(2, 3, place);
+    assert!(story.verdicts().is_empty());
+    story.joins(3, 2, place);
+    assert_eq!(story.verdicts(), [format!("{DEADLOCK} thread t2,thread t3")]);
+}
+
+#[test]
+fn a_join_that_is_over_is_no_wait() {
+    let mut story = threads(&[2]);
+    let (audit, _) = two(&mut story, LockKind::Lock);
+    let (outer, inner) = (story.at("f", 2), story.at("f", 4));
+    story.acquire(MAIN, audit, outer);
+    story.joins(MAIN, 2, inner);
+    story.join(MAIN, 2);
+    story.wait(2, audit, inner);
+    assert!(story.verdicts().is_empty());
+}
+
+/// Main joins a thread that waits for an event that nobody sets.
+fn forgotten_event(story: &mut Story) {
+    let (join, wait) = (story.at("main", 30), story.at("worker", 2));
+    let inside = story.under(wait, "threading:Event.wait", 4);
+    let made = story.under(inside, "threading:Condition.wait", 2);
+    let waiter = story.lock_at("waiter", LockKind::Lock, 2, made);
+    story.acquire(2, waiter, made);
+    story.wait(2, waiter, made);
+    story.joins(MAIN, 2, join);
+}
+
+#[test]
+fn when_all_wait_for_ever_and_the_process_stands_still_that_is_told() {
+    let mut story = threads(&[2]);
+    forgotten_event(&mut story);
+    story.sleep(2000);
+    story.analysis.tick(story.time, &|_| false);
+    assert!(fresh(&mut story).is_empty());
+    story.analysis.tick(story.time, &|_| true);
+    assert_eq!(story.verdicts().len(), 1);
+    assert!(story.findings()[0].message.contains("waits in Event.wait"), "{}", story.findings()[0].message);
+}
+
+#[test]
+fn a_thread_that_does_not_wait_can_still_wake_the_others() {
+    let mut story = threads(&[2, 3]);
+    forgotten_event(&mut story);
+    story.sleep(2000);
+    story.analysis.tick(story.time, &|_| true);
     assert!(story.verdicts().is_empty());
 }

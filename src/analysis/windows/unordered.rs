@@ -102,7 +102,7 @@ fn unordered(now: &Now<'_>, shadow: &Shadow, earlier: &Past, later: &Past) -> bo
         && !common_lock(earlier, later)
         && !world.soft_before(earlier.moment, later.strand)
         && !world.same_loop(earlier.strand, later.strand)
-        && world.alive_together(earlier.strand, later.strand)
+        && world.could_meet(earlier.strand, later.strand)
         && !handed_over()
 }
 

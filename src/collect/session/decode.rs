@@ -4,8 +4,8 @@
 use racetrace_probes::wire::{self, Kind, Slot, action, shape, value};
 
 use crate::event::{
-    Access, Action, ChannelId, CodeId, CodeInfo, Event, FrameId, KeyId, LockKind, ObjectId, OpenMode, PathEffect, Patience,
-    ProcessInfo, Shape, StackId, TaskId, TextId, ThreadToken, Value, WriteLevel,
+    Access, Action, Awaited, ChannelId, CodeId, CodeInfo, Event, FrameId, KeyId, LockKind, ObjectId, OpenMode, PathEffect,
+    Patience, ProcessInfo, Shape, StackId, TaskId, TextId, ThreadToken, Value, WriteLevel,
 };
 
 /// Where the bytes of texts and code objects are fetched: position and length.
@@ -52,6 +52,7 @@ pub fn decode(slot: &Slot, kind: Kind, blob: Blob<'_>) -> Option<Event> {
         Kind::LockAcquired => Event::LockAcquired { lock, stack, patience: patience(slot.small)? },
         Kind::LockFailed => Event::LockFailed { lock, stack, patience: patience(slot.small)? },
         Kind::LockReleased => Event::LockReleased { lock, stack },
+        Kind::Block => Event::Block { on: awaited(slot)?, stack },
         Kind::Access => access(slot)?,
         Kind::IterBegin => Event::IterBegin { object: ObjectId(slot.a), iterator: slot.b, frame, length: known(slot.c), stack },
         Kind::IterEnd => Event::IterEnd { iterator: slot.b },
@@ -82,6 +83,15 @@ pub fn decode(slot: &Slot, kind: Kind, blob: Blob<'_>) -> Option<Event> {
         Kind::ProcessEnd => Event::ProcessEnd { orderly: true },
         Kind::NotWatched => Event::NotWatched { what: text, why: TextId(low(slot.a)) },
         Kind::Test => Event::Test { name: (slot.word != 0).then_some(text) },
+    })
+}
+
+fn awaited(slot: &Slot) -> Option<Awaited> {
+    Some(match slot.small {
+        0 => Awaited::Thread(ThreadToken(slot.a)),
+        1 => Awaited::Threads,
+        2 => Awaited::Channel(ChannelId(slot.a)),
+        _ => return None,
     })
 }
 

@@ -15,6 +15,7 @@ use crate::finding::{Finding, Kind, Report};
 use crate::report::chrome::Chart;
 use crate::report::source::SourceMap;
 use crate::report::{self, text};
+use crate::target::threads::stands_still;
 
 /// How long the trace may lag behind while nothing happens.
 const IDLE: Duration = Duration::from_millis(200);
@@ -91,7 +92,7 @@ impl Judge {
                 // A program that hangs says nothing more.
                 Err(RecvTimeoutError::Timeout) => {
                     let silence = u64::try_from(quiet.elapsed().as_nanos()).unwrap_or(u64::MAX);
-                    self.analysis.tick(latest.saturating_add(silence));
+                    self.analysis.tick(latest.saturating_add(silence), &stands_still);
                 }
                 Err(RecvTimeoutError::Disconnected) => break,
             }

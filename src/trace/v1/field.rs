@@ -134,6 +134,31 @@ impl Field for LockKind {
     }
 }
 
+impl Field for Awaited {
+    fn put(&self, output: &mut Output) {
+        match self {
+            Awaited::Thread(token) => {
+                output.byte(0);
+                token.put(output);
+            }
+            Awaited::Threads => output.byte(1),
+            Awaited::Channel(channel) => {
+                output.byte(2);
+                channel.put(output);
+            }
+        }
+    }
+
+    fn get(input: &mut Input) -> Option<Self> {
+        Some(match input.byte()? {
+            0 => Awaited::Thread(Field::get(input)?),
+            1 => Awaited::Threads,
+            2 => Awaited::Channel(Field::get(input)?),
+            _ => return None,
+        })
+    }
+}
+
 impl Field for Value {
     #[inline]
     fn put(&self, output: &mut Output) {

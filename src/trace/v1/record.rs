@@ -84,6 +84,7 @@ events! {
     37 Lives ProcessEnd { orderly }
     38 Lives Test { name }
     39 Names NotWatched { what, why }
+    40 Lives Block { on, stack }
 }
 
 /// The six low bits of the head byte are the event's tag.

@@ -11,6 +11,7 @@ use crate::objects::type_info;
 use crate::state::{self, Fixed};
 use crate::{names, object, ring, stacks, sync, tasks, thread, watch};
 
+static FUTURE_TYPE: AtomicUsize = AtomicUsize::new(0);
 static TASK_INIT: AtomicUsize = AtomicUsize::new(0);
 static ITER_NEXT: AtomicUsize = AtomicUsize::new(0);
 static ITER_SEND: AtomicUsize = AtomicUsize::new(0);
@@ -23,6 +24,7 @@ pub fn start(layout: &Layout, module: Obj) {
     exchange_all(layout, module, &[c"_set_running_loop"], set_running_loop);
     let future = of(module, c"Future");
     let task = of(module, c"Task");
+    FUTURE_TYPE.store(future as usize, Ordering::Relaxed);
     exchange_all(layout, future, &[c"set_result", c"set_exception", c"cancel"], fulfil);
     for class in [future, task] {
         exchange_all(layout, class, &[c"result", c"exception"], look_at);
@@ -85,6 +87,35 @@ fn is_done(call: &Call) -> Obj {
         thread::outermost(|| observed(fixed, call.receiver));
     }
     result
+}
+
+/// A callback is told of a future: what has made it done is before the callback.
+pub fn told_of(fixed: &Fixed, future: Obj) {
+    if future.is_null() || !is_future(&fixed.layout, future) {
+        return;
+    }
+    let method = of(future, c"done");
+    if method.is_null() {
+        return;
+    }
+    // SAFETY: calls `done()` without arguments; references are given back.
+    unsafe {
+        let done = ffi::PyObject_CallObject(method, std::ptr::null_mut());
+        ffi::Py_DecRef(method);
+        if done.is_null() {
+            return ffi::PyErr_Clear();
+        }
+        if done == object!(_Py_TrueStruct) {
+            observed(fixed, future);
+        }
+        ffi::Py_DecRef(done);
+    }
+}
+
+fn is_future(layout: &Layout, object: Obj) -> bool {
+    let future = FUTURE_TYPE.load(Ordering::Relaxed) as Obj;
+    // SAFETY: two type objects.
+    !future.is_null() && unsafe { ffi::PyType_IsSubtype(layout.type_of(object), future) != 0 }
 }
 
 /// Somebody has seen that a future is done; if it is a task, it has ended.
@@ -256,10 +287,24 @@ fn awaited(future: Obj, done: bool) {
         return;
     }
     if done && let Some(fixed) = state::fixed() {
-        thread::outermost(|| observed(fixed, future));
+        thread::outermost(|| {
+            if !waits_alone(fixed) {
+                observed(fixed, future);
+            }
+        });
     }
     // SAFETY: the reference that `future_of` took.
     unsafe { ffi::Py_DecRef(future) };
+}
+
+/// Is the coroutine that awaits one whose future orders nothing?
+fn waits_alone(fixed: &Fixed) -> bool {
+    let frame = tasks::current_frame(&fixed.layout);
+    if frame.is_null() {
+        return false;
+    }
+    let entry = state::with(|state, _| state.codes.entry(fixed.layout.code(frame))).flatten();
+    entry.is_some_and(|entry| entry.waits_alone)
 }
 
 unsafe extern "C-unwind" fn future_next(iterator: Obj) -> Obj {

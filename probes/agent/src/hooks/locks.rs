@@ -463,6 +463,9 @@ fn acquire(call: &Call) -> Obj {
 fn acquire_taken(fixed: &Fixed, call: &Call) -> Obj {
     let lock = call.receiver;
     if is_sentinel(lock) {
+        if patience(&fixed.layout, call) == FOREVER {
+            threads::blocks_for_thread(fixed, lock);
+        }
         let result = call.go_on();
         if result == object!(_Py_TrueStruct) {
             threads::joined_by_lock(fixed, lock);

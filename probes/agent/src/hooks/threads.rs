@@ -35,6 +35,7 @@ pub fn start(layout: &Layout) {
     let handle = of(module, c"_ThreadHandle");
     exchange_all(layout, handle, &[c"join"], join);
     exchange_all(layout, handle, &[c"is_done"], is_done);
+    exchange_all(layout, module, &[c"_shutdown"], shut_down);
 }
 
 /// The function that the new thread is to run is wrapped, so that the thread says when it begins and ends.
@@ -195,6 +196,37 @@ pub fn joined_by_lock(fixed: &Fixed, sentinel: Obj) {
     }
 }
 
+/// This thread is about to wait without limit: for a thread, for all of them, or for something in a queue.
+pub fn blocks(fixed: &Fixed, what: u8, id: u64) {
+    thread::outermost(|| {
+        let frame = tasks::current_frame(&fixed.layout);
+        tasks::strand(fixed, thread::current(), frame);
+        let mut slot = ring::slot(Kind::Block, thread::tid());
+        (slot.a, slot.small, slot.stack) = (id, what, stacks::stack(fixed, frame, None));
+        tasks::say(thread::current(), slot);
+    });
+}
+
+/// About to wait for the thread of this sentinel.
+pub fn blocks_for_thread(fixed: &Fixed, sentinel: Obj) {
+    if let Some(token) = known(sentinel) {
+        blocks(fixed, A_THREAD, token);
+    }
+}
+
+/// What a [`blocks`] is for.
+pub const A_THREAD: u8 = 0;
+pub const ALL_THREADS: u8 = 1;
+pub const A_CHANNEL: u8 = 2;
+
+/// 3.13+: the main thread waits for all others before the interpreter goes down.
+fn shut_down(call: &Call) -> Obj {
+    if let Some(fixed) = state::fixed() {
+        blocks(fixed, ALL_THREADS, 0);
+    }
+    call.go_on()
+}
+
 fn joined(fixed: &Fixed, token: u64) {
     if token == TOKEN.with(Cell::get) {
         return;
@@ -209,6 +241,12 @@ fn joined(fixed: &Fixed, token: u64) {
 
 /// 3.13+: `_ThreadHandle.join(timeout=None)`.
 fn join(call: &Call) -> Obj {
+    let timeout = call.argument(0, c"timeout");
+    if let (true, Some(fixed)) = (timeout.is_null() || timeout == object!(_Py_NoneStruct), state::fixed()) {
+        if let Some(token) = known(call.receiver) {
+            blocks(fixed, A_THREAD, token);
+        }
+    }
     let result = call.go_on();
     let Some(fixed) = state::fixed() else { return result };
     if !result.is_null()

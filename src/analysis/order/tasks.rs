@@ -1,0 +1,104 @@
+//! Tasks and channels: how they begin, take turns and end, and how one strand tells another to go on. Locks are elsewhere.
+
+use super::super::clock::{Moment, Stamp};
+use super::super::history::{Step, What};
+use super::super::process::TaskState;
+use super::super::strand::{NewStrand, StrandId};
+use super::super::world::World;
+use super::HEIRS;
+use crate::event::{ChannelId, ProcessId, Record, StackId, TaskId, TextId};
+
+impl World {
+    pub(super) fn new_task(&mut self, parent: StrandId, task: TaskId, future: ChannelId, name: TextId, stack: StackId) {
+        let Some(strand) = self.strands.get_mut(parent) else { return };
+        let stamp = strand.clock.publish();
+        let (process, thread) = (strand.process, strand.thread);
+        let (clock, birth) = self.clock_after(process, &stamp, Some(parent));
+        let id = self.strands.add(NewStrand {
+            process,
+            thread,
+            task: Some(task),
+            token: None,
+            name,
+            started: stack,
+            parent: Some(parent),
+            begun: self.sequence(),
+            clock,
+            birth: Some(birth),
+        });
+        self.counts.tasks += 1;
+        if let Some(process) = self.process_mut(process) {
+            process.tasks.insert(task, TaskState { strand: id, future });
+        }
+    }
+
+    pub(super) fn switch_task(&mut self, from: StrandId, task: Option<TaskId>, record: &Record) {
+        let Some(process) = self.process_mut(record.process) else { return };
+        let to = match task {
+            Some(task) => process.tasks.get(&task).map(|task| task.strand),
+            None => None,
+        };
+        let Some(thread) = process.threads.get_mut(&record.thread) else { return };
+        let own = thread.own;
+        let to = to.unwrap_or(own);
+        thread.current = to;
+        if from != to
+            && let Some(from) = self.strands.get_mut(from)
+        {
+            from.turns += 1;
+        }
+        if let Some(strand) = self.strands.get_mut(to) {
+            strand.home = Some(own);
+            strand.thread = record.thread;
+        }
+        if from != to && to != own {
+            self.history.note(Step { time: record.time, strand: to, what: What::Resumed });
+        }
+    }
+
+    pub(super) fn end_task(&mut self, process: ProcessId, task: TaskId) {
+        let Some(state) = self.process_mut(process).and_then(|process| process.tasks.remove(&task)) else { return };
+        let last = self.strands.get(state.strand).map(|strand| strand.clock.moment());
+        self.end_strand(state.strand);
+        // A task is joined through its future.
+        let farewell = self.strands.get_mut(state.strand).and_then(|strand| strand.farewell.take());
+        if let (Some(process), Some(stamp)) = (self.process_mut(process), farewell) {
+            process.channels.signal(state.future, &stamp, last);
+            for thread in process.threads.values_mut().filter(|thread| thread.current == state.strand) {
+                thread.current = thread.own;
+            }
+        }
+    }
+
+    pub(super) fn signal(&mut self, strand: StrandId, channel: ChannelId, ends: Option<Moment>) {
+        let Some(strand) = self.strands.get_mut(strand) else { return };
+        let stamp = strand.clock.publish();
+        let process = strand.process;
+        if let Some(process) = self.process_mut(process) {
+            process.channels.signal(channel, &stamp, ends);
+        }
+    }
+
+    pub(super) fn observe(&mut self, strand: StrandId, channel: ChannelId) {
+        let Some(process) = self.strands.get(strand).map(|strand| strand.process) else { return };
+        let Some(process) = self.processes.get(process.0 as usize) else { return };
+        let Some((knowledge, ends)) = process.channels.observe(channel) else { return };
+        let Some(strand) = self.strands.get_mut(strand) else { return };
+        strand.clock.join_all(knowledge);
+        if let Some(last) = ends
+            && strand.heirs.len() < HEIRS
+        {
+            strand.heirs.push(last);
+        }
+    }
+
+    pub(super) fn join(&mut self, strand: StrandId, stamp: &Stamp, ends: Option<Moment>) {
+        let Some(strand) = self.strands.get_mut(strand) else { return };
+        strand.clock.join(stamp);
+        if let Some(last) = ends
+            && strand.heirs.len() < HEIRS
+        {
+            strand.heirs.push(last);
+        }
+    }
+}
