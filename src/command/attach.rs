@@ -165,9 +165,15 @@ impl Session {
         report.coverage.tasks = report.coverage.tasks.max(counts.tasks);
         report.coverage.not_watched.push(format!(
             "sampled {} times: what happened between two samples was not seen; {} looks gave nothing, {} sightings were \
-             discarded because the process moved on while it was read",
-            counts.samples, counts.missed, counts.unsure
+             discarded because the process moved on while it was read, {} stacks could not be read",
+            counts.samples, counts.missed, counts.unsure, counts.unread
         ));
+        if counts.left_out > 0 {
+            report.coverage.not_watched.push(format!(
+                "more tasks than one look takes: they were looked at in turns, and {} times one was not looked at",
+                counts.left_out
+            ));
+        }
         if report.target.free_threaded {
             report.coverage.not_watched.push(
                 "free-threaded build: no GIL parks a thread, so that only threads that wait and suspended coroutines were seen"

@@ -1,6 +1,7 @@
 //! Where the fields of CPython's structures are. The tables are data (`layout/*.json`): `offsetof` over the internal
-//! headers of each version up to 3.13, and the published structures for 3.14 and 3.15, whose interpreters describe the
-//! part that builds may vary themselves ([`super::debug_offsets`]). No logic by version: what differs is a field here.
+//! headers of each version, printed by `layout/generate.py`, which also says how to add a version. From 3.13 on the
+//! interpreters describe the part that builds may vary themselves ([`super::debug_offsets`]). No logic by version: what
+//! differs is a field here.
 
 use racetrace_probes::version::Version;
 use serde::Deserialize;

@@ -4,6 +4,7 @@
 #![allow(dead_code, unused_imports, reason = "each test file uses its part")]
 
 pub mod dump;
+pub mod image;
 pub mod pythons;
 pub mod random;
 pub mod session;

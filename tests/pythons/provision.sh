@@ -11,6 +11,7 @@
 #        3.13td         free-threaded + pydebug, compiled likewise
 #        3.9d 3.11d 3.13d 3.14d 3.15d
 #                       Py_DEBUG builds (Debian's -dbg packages, symbols kept)
+#        pypy           another implementation, which has to be refused
 #        or one exact variant, as printed in column 1, e.g. 3.14-deb
 #        groups: default, all
 #
@@ -42,7 +43,7 @@ unset PYTHONHOME PYTHONPATH PYTHONSTARTUP PYTHON_GIL PYTHONEXECUTABLE
 export LC_ALL=C.UTF-8 DEBIAN_FRONTEND=noninteractive
 
 DEFAULT_KEYS="3.8 3.9 3.10 3.11 3.12 3.13 3.14 3.15 3.13t 3.14t 3.13d 3.14d"
-ALL_KEYS="3.8 3.9 3.10 3.11 3.12 3.13 3.14 3.15 3.13t 3.14t 3.13td 3.9d 3.11d 3.13d 3.14d 3.15d"
+ALL_KEYS="3.8 3.9 3.10 3.11 3.12 3.13 3.14 3.15 3.13t 3.14t 3.13td 3.9d 3.11d 3.13d 3.14d 3.15d pypy"
 
 # Which suites carry which version, best first.
 suites_for() {
@@ -267,6 +268,23 @@ pypi() { # X.Y
   add "$v-pypi" "$exe" pypi host || { WHY="does not run"; return 1; }
 }
 
+# ---------------------------------------------------------------- another implementation: DEST/bin/pypy3
+pypy() {
+  local tree=$DEST/pypy w code f libs
+  if ! "$tree/pypy3" -c '' 2>/dev/null; then
+    code=$(. /etc/os-release; echo "${VERSION_CODENAME:-bookworm}")
+    suite "$code" || { WHY="no suite"; return 1; }
+    w=$(mktemp -d "$DEST/.src/pypy.XXXX"); rm -rf "$tree"; mkdir -p "$tree"
+    ( cd "$w" && apt-get "${APT[@]}" download pypy3 pypy3-lib ) >"$DEST/.log/pypy.log" 2>&1 &&
+      for f in "$w"/*.deb; do unpack "$f" "$tree"; done
+    rm -rf "$w"
+    libs=$(find "$tree" -name 'libpypy3*.so' -printf '%h\n' | sed -n 1p)
+    printf '#!/bin/sh\nexec env LD_LIBRARY_PATH=%s %s/usr/bin/pypy3 "$@"\n' "$libs" "$tree" >"$tree/pypy3"; chmod +x "$tree/pypy3"
+  fi
+  "$tree/pypy3" -c '' 2>/dev/null || { WHY="does not run (see $DEST/.log/pypy.log)"; return 1; }
+  ln -sfn "$tree/pypy3" "$DEST/bin/pypy3"
+}
+
 # ---------------------------------------------------------------- way 4: Debian source package, compiled
 tools() { # what every way needs; on a bare machine it is installed from the machine's own suite
   local need=() t=0
@@ -348,6 +366,7 @@ for k in "${expand[@]}"; do
   case $k in
     *t|*td|*-source) ;;
     *d|*d-deb) v=${k%-deb}; v=${v%d}; debdbg "$v" || missing "${v}d-deb" "$WHY" ;;
+    pypy) pypy || missing pypy "$WHY" ;;
     *-pyenv|*-system) preinstalled "${k%-*}" || missing "$k" "not on this machine" ;;
     *-deb|*-debshared|*-chroot|*-container) deb "${k%-*}" || missing "$k" "$WHY" ;;
     *-pypi) pypi "${k%-pypi}" || missing "$k" "$WHY" ;;

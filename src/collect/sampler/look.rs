@@ -27,6 +27,10 @@ pub struct Counts {
     pub missed: u64,
     /// Frames that could not be trusted, because something moved while they were read.
     pub unsure: u64,
+    /// Stacks of threads and tasks that could not be read.
+    pub unread: u64,
+    /// Tasks that had to wait for their turn, because there were too many for one look.
+    pub left_out: u64,
     pub threads: u64,
     pub tasks: u64,
 }
@@ -44,6 +48,8 @@ pub struct Sampler {
     /// Threads that have been announced, by thread state.
     known: HashMap<RemoteAddr, Known>,
     tasks_before: TasksBefore,
+    /// The first task of the next look, where there are more than one look takes.
+    task_turn: usize,
     pub counts: Counts,
     refreshed: Instant,
 }
@@ -128,6 +134,7 @@ impl Sampler {
             task_layout,
             known: HashMap::new(),
             tasks_before: HashMap::new(),
+            task_turn: 0,
             counts: Counts::default(),
             refreshed: now,
         };
@@ -204,6 +211,7 @@ impl Sampler {
         let unsure = strands.iter().zip(&sure).filter(|(strand, sure)| strand.is_of_interest() && !**sure).count();
         self.counts.unsure += unsure as u64;
         let unread = strands.iter().filter(|strand| strand.view.frames.is_empty()).count();
+        self.counts.unread += unread as u64;
         let total = u32::try_from(strands.len()).unwrap_or(u32::MAX);
         let states = strands.into_iter().zip(sure).filter_map(|(strand, verified)| self.say(strand, verified)).collect();
         Ok(Sample { strands: states, seen: total, unread: u32::try_from(unread).unwrap_or(u32::MAX) })
@@ -274,7 +282,12 @@ impl Sampler {
         let interpreters = self.target.python.interpreters().unwrap_or_default();
         for interpreter in interpreters {
             let Ok(addresses) = self.target.task_addresses(interpreter, &states) else { continue };
-            for at in addresses.into_iter().take(MOST_TASKS) {
+            let (all, turn) = (addresses.len().max(1), self.task_turn);
+            if all > MOST_TASKS {
+                self.counts.left_out += (all - MOST_TASKS) as u64;
+                self.task_turn = (turn + MOST_TASKS) % all;
+            }
+            for at in addresses.into_iter().cycle().skip(turn % all).take(all.min(MOST_TASKS)) {
                 let Some(strand) = self.task_strand(at, threads, &mut before) else { continue };
                 strands.push(strand);
             }
