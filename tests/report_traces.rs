@@ -84,6 +84,43 @@ fn source_lines_and_values_can_be_left_out() {
     assert!(!shown.contains("wrote 1 over"), "{shown}");
 }
 
+/// Neither in the bytes of the file nor in any report made of it.
+#[test]
+fn values_and_source_are_not_in_the_file() {
+    let python = &pythons::supported()[0];
+    let secretive = "
+        import threading, time
+        box = {}
+        def work():
+            name = 'key-' + str(40 + 2)
+            if name not in box:
+                time.sleep(0.001)
+                box[name] = 0  # a remark of its author
+            seen = box.get(name)
+            time.sleep(0.001)
+            box[name] = seen + 70007
+        threads = [threading.Thread(target=work) for _ in range(2)]
+        [thread.start() for thread in threads]
+        [thread.join() for thread in threads]
+    ";
+    let needles = ["key-42", "70007", "a remark of its author"];
+    for (options, absent) in [(&["--no-values", "--no-source"][..], &needles[..]), (&[][..], &[][..])] {
+        let session = options.iter().fold(Session::new().file("app.py", secretive), |session, option| session.option(option));
+        let session = session.option("--trace").option("run.rt");
+        assert_eq!(session.python(python, &["app.py"]).code, 66);
+        fs::remove_file(session.path().join("app.py")).unwrap();
+        let payloads = racetrace::trace::hostile::payloads(&fs::read(session.path().join("run.rt")).unwrap());
+        let mut held: Vec<u8> = payloads.into_iter().flat_map(|(_, _, bytes)| bytes).collect();
+        for format in racetrace::report::Format::ALL {
+            held.extend(report(&session, &["run.rt", "--format", format.name()]).stdout);
+        }
+        let held = String::from_utf8_lossy(&held);
+        let found: Vec<&str> = needles.into_iter().filter(|needle| held.contains(needle)).collect();
+        assert!(absent.iter().all(|needle| !found.contains(needle)), "{found:?} with {options:?}");
+        assert!(!absent.is_empty() || found == needles, "only {found:?} without the options: the test sees nothing");
+    }
+}
+
 #[test]
 fn several_traces_become_one_report() {
     let python = &pythons::supported()[0];

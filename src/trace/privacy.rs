@@ -124,6 +124,7 @@ pub fn without_values(mut report: Report) -> Report {
         let whole = std::mem::take(&mut finding.subject.name);
         finding.subject.name = without_keys(&whole);
         finding.message = without_keys(&finding.message.replace(&whole, &finding.subject.name));
+        finding.help = finding.help.replace(&whole, &finding.subject.name);
         let names = finding.accesses.iter_mut().flat_map(|access| &mut access.locks).map(|lock| &mut lock.name);
         let steps = finding.timeline.iter_mut().map(|moment| &mut moment.what);
         let turns = finding.interleaving.iter_mut().map(|turn| &mut turn.what);
