@@ -164,36 +164,43 @@ fn in_and_out(op: Op, arg: u32, minor: u8) -> (u32, u32) {
         Op::WithCleanupStart => (2, 3),
         Op::WithCleanupFinish => (2, 0),
 
-        // Arithmetic before 3.11.
-        Op::BinaryAdd
-        | Op::BinaryAnd
-        | Op::BinaryFloorDivide
-        | Op::BinaryLshift
-        | Op::BinaryMatrixMultiply
-        | Op::BinaryModulo
-        | Op::BinaryMultiply
-        | Op::BinaryOr
-        | Op::BinaryPower
-        | Op::BinaryRshift
-        | Op::BinarySubtract
-        | Op::BinaryTrueDivide
-        | Op::BinaryXor
-        | Op::InplaceAdd
-        | Op::InplaceAnd
-        | Op::InplaceFloorDivide
-        | Op::InplaceLshift
-        | Op::InplaceMatrixMultiply
-        | Op::InplaceModulo
-        | Op::InplaceMultiply
-        | Op::InplaceOr
-        | Op::InplacePower
-        | Op::InplaceRshift
-        | Op::InplaceSubtract
-        | Op::InplaceTrueDivide
-        | Op::InplaceXor => (2, 1),
+        op if is_arithmetic(op) => (2, 1),
 
         _ => (0, 0),
     }
+}
+
+/// An operator's own instruction, as they were before 3.11.
+pub fn is_arithmetic(op: Op) -> bool {
+    matches!(
+        op,
+        Op::BinaryAdd
+            | Op::BinaryAnd
+            | Op::BinaryFloorDivide
+            | Op::BinaryLshift
+            | Op::BinaryMatrixMultiply
+            | Op::BinaryModulo
+            | Op::BinaryMultiply
+            | Op::BinaryOr
+            | Op::BinaryPower
+            | Op::BinaryRshift
+            | Op::BinarySubtract
+            | Op::BinaryTrueDivide
+            | Op::BinaryXor
+            | Op::InplaceAdd
+            | Op::InplaceAnd
+            | Op::InplaceFloorDivide
+            | Op::InplaceLshift
+            | Op::InplaceMatrixMultiply
+            | Op::InplaceModulo
+            | Op::InplaceMultiply
+            | Op::InplaceOr
+            | Op::InplacePower
+            | Op::InplaceRshift
+            | Op::InplaceSubtract
+            | Op::InplaceTrueDivide
+            | Op::InplaceXor
+    )
 }
 
 fn popped(op: Op, minor: u8) -> u32 {

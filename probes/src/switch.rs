@@ -4,6 +4,7 @@
 use crate::access::{called_name, is_number};
 use crate::call::{Call, calls};
 use crate::code::Code;
+use crate::effect::is_arithmetic;
 use crate::flow::Flow;
 use crate::ident::Idents;
 use crate::opcode::Op;
@@ -98,32 +99,6 @@ fn may_run_code(op: Op, arg: u32) -> bool {
         Op::BinaryOp => arg != crate::ident::SUBSCRIPT,
         // Comparisons by identity and membership have instructions of their own (3.8: are arguments above 5).
         Op::CompareOp => true,
-        Op::BinaryAdd
-        | Op::BinaryAnd
-        | Op::BinaryFloorDivide
-        | Op::BinaryLshift
-        | Op::BinaryMatrixMultiply
-        | Op::BinaryModulo
-        | Op::BinaryMultiply
-        | Op::BinaryOr
-        | Op::BinaryPower
-        | Op::BinaryRshift
-        | Op::BinarySubtract
-        | Op::BinaryTrueDivide
-        | Op::BinaryXor
-        | Op::InplaceAdd
-        | Op::InplaceAnd
-        | Op::InplaceFloorDivide
-        | Op::InplaceLshift
-        | Op::InplaceMatrixMultiply
-        | Op::InplaceModulo
-        | Op::InplaceMultiply
-        | Op::InplaceOr
-        | Op::InplacePower
-        | Op::InplaceRshift
-        | Op::InplaceSubtract
-        | Op::InplaceTrueDivide
-        | Op::InplaceXor => true,
-        _ => false,
+        _ => is_arithmetic(op),
     }
 }
