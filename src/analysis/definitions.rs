@@ -38,6 +38,8 @@ pub struct Site {
     pub closes: Vec<u16>,
     /// The path is `self.…` (the first argument) in a function that makes the object.
     pub constructs: bool,
+    /// Takes the lock that a thread holds as long as it lives (CPython up to 3.12), for others to wait for.
+    pub says_alive: bool,
     /// Spans that it is one end of, as indexes into the plan's.
     pub span_reads: Vec<u16>,
     pub span_writes: Vec<u16>,
@@ -272,11 +274,13 @@ impl Definitions {
             opens: false,
             closes: Vec::new(),
             constructs: false,
+            says_alive: false,
             span_reads: Vec::new(),
             span_writes: Vec::new(),
         };
         let Some(entry) = self.codes.get(&code) else { return site };
         site.origin = entry.origin;
+        site.says_alive = entry.info.module == "threading" && entry.info.code.name == "_set_tstate_lock";
         for watch in entry.plan.watches.iter().filter(|watch| watch.offset == offset) {
             site.checks |= watch.flows.into_branch;
             site.returns |= watch.flows.into_return;

@@ -163,7 +163,7 @@ fn describe_verdict(world: &World, verdict: &Verdict, evidence: Evidence) -> Fin
     let sites: Vec<_> = [walker.stack, changer.stack].iter().filter_map(|stack| world.site_id(process, *stack)).collect();
     let subject = naming::subject(world, process, object, KeyId::WHOLE, &sites);
     let shape = world.shape(process, object).unwrap_or(Shape::Other);
-    let result = consequence(shape, verdict.change.effect);
+    let result = consequence(shape, verdict);
     let message = if verdict.own() {
         format!("the loop over {} changes it in its own body: {result}", subject.name)
     } else {
@@ -227,11 +227,12 @@ fn severity(verdict: &Verdict) -> Severity {
     if grows && (verdict.own() || !verdict.observed) { Severity::Note } else { Severity::Error }
 }
 
-fn consequence(shape: Shape, effect: Effect) -> &'static str {
-    match (shape, effect) {
+fn consequence(shape: Shape, verdict: &Verdict) -> &'static str {
+    match (shape, verdict.change.effect) {
         (Shape::Dict, _) => "RuntimeError: dictionary changed size during iteration",
         (Shape::Set, _) => "RuntimeError: Set changed size during iteration",
         (Shape::Deque, _) => "RuntimeError: deque mutated during iteration",
+        (_, Effect::Appends) if verdict.own() => "it meets the new elements too",
         (_, Effect::Appends) => "whether the loop meets the new elements depends on timing",
         _ => "elements are skipped or seen twice",
     }

@@ -47,6 +47,7 @@ impl World {
     pub(super) fn acquire(&mut self, strand: StrandId, lock: LockId, stack: StackId, time: u64) {
         let place = self.strands.get(strand).map(|strand| strand.process).zip(Some(stack));
         let by_user = place.is_some_and(|(process, stack)| self.is_outside_stdlib(process, stack));
+        let says_alive = place.and_then(|(process, stack)| self.site(process, stack)).is_some_and(|site| site.says_alive);
         let Some(held) = self.locks.get_mut(lock) else { return };
         if held.acquired.is_none() || by_user {
             held.acquired = Some(stack);
@@ -62,7 +63,7 @@ impl World {
         let stale = if held.excludes() { std::mem::take(&mut held.holders) } else { Vec::new() };
         held.holders.push(strand);
         held.writes.clear();
-        if held.excludes() {
+        if held.excludes() && !says_alive {
             self.acquisitions += 1;
             let acquisition = self.acquisitions;
             strand_state.held.push(Held { lock, acquisition, stack, since: time, again: 0, excludes: true });
