@@ -108,6 +108,14 @@ impl Definitions {
         self.texts.insert(id, Arc::from(text));
     }
 
+    /// A task is forgotten. The name that asyncio gave it (`Task-7`) was no other task's.
+    pub fn forget_task_name(&mut self, id: TextId) {
+        let number = self.texts.get(&id).and_then(|name| name.strip_prefix("Task-"));
+        if number.is_some_and(|number| number.bytes().all(|byte| byte.is_ascii_digit())) {
+            self.texts.remove(&id);
+        }
+    }
+
     pub fn define_key(&mut self, id: KeyId, label: TextId) {
         self.keys.insert(id, label);
     }

@@ -80,6 +80,14 @@ impl Lock {
         }
     }
 
+    /// Nobody will acquire it again: what its sections published is of no use any more.
+    fn forget_sections(&mut self) {
+        self.signalled = Knowledge::default();
+        self.published = FxHashMap::default();
+        self.overflow = None;
+        self.writes = Vec::new();
+    }
+
     /// The critical section ends: what it wrote is published with all that its strand knew.
     pub(super) fn publish(&mut self, stamp: &Stamp) {
         if self.writes.len() > SECTION_PARTS || self.published.len() > LOCK_PARTS {
@@ -159,6 +167,9 @@ impl Locks {
     }
 
     pub(super) fn object_gone(&mut self, id: LockId) {
+        if let Some(lock) = self.by_id.get_mut(&id) {
+            lock.forget_sections();
+        }
         self.gone.push_back(id);
         if self.gone.len() > REMEMBERED
             && let Some(oldest) = self.gone.pop_front()

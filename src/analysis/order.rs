@@ -200,8 +200,13 @@ impl World {
             }
             process.idle_chains.insert(moment);
             process.idle_line.push_back(moment);
-            if let Some(token) = forgotten.and_then(|forgotten| forgotten.token) {
-                process.tokens.remove(&token);
+            if let Some(forgotten) = forgotten {
+                if let Some(token) = forgotten.token {
+                    process.tokens.remove(&token);
+                }
+                if forgotten.task.is_some() {
+                    process.definitions.forget_task_name(forgotten.name);
+                }
             }
         }
     }
