@@ -44,7 +44,9 @@ def environment(python):
     place = os.path.expanduser("~/.cache/racetrace-bench/" + "-".join(asked))
     inside = os.path.join(place, "bin", "python")
     if not os.path.exists(os.path.join(place, "ready")):
-        subprocess.run([python, "-m", "venv", place], check=True)
+        if subprocess.run([python, "-m", "venv", place], check=False).returncode != 0:
+            print("no virtual environment can be made with this interpreter: rows that use packages will fail", file=sys.stderr)
+            return python
         subprocess.run([inside, "-m", "pip", "install", "-q", "flask"], check=True)
         subprocess.run([inside, "-m", "pip", "install", "-q", "threadcheck"], check=False)
         open(os.path.join(place, "ready"), "w").close()

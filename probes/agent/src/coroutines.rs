@@ -1,7 +1,7 @@
 //! Coroutine objects that are freed without ever having been run, and where they were made.
 
 use std::ffi::c_int;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 
 use racetrace_probes::wire::Kind;
 
@@ -11,24 +11,55 @@ use crate::names::{small_int, utf8};
 use crate::state::{self, Fixed};
 use crate::{object, ring, stacks, tasks, thread};
 
+/// The interpreter notes where coroutines are made because we asked it to.
 static ORIGINS_ARE_OURS: AtomicBool = AtomicBool::new(false);
+/// Tasks made and suspensions since.
+static TURNS: AtomicU32 = AtomicU32::new(0);
+/// Noting it takes nearly as long as making the coroutine. Whoever forgets an `await` mostly does so early; later it is
+/// only noted again once a coroutine was dropped.
+const ENOUGH: u32 = 4096;
 
 /// Asks the interpreter to note where coroutines are made, unless the program has asked for more itself.
 pub fn track_origins() {
-    // SAFETY: calls of functions of `sys` with the GIL.
+    TURNS.store(0, Ordering::Relaxed);
+    ORIGINS_ARE_OURS.store(change_depth(0, 1), Ordering::Relaxed);
+}
+
+/// An event loop's coroutines come and go.
+#[inline]
+pub fn turn() {
+    if TURNS.fetch_add(1, Ordering::Relaxed) == ENOUGH && ORIGINS_ARE_OURS.load(Ordering::Relaxed) {
+        ORIGINS_ARE_OURS.store(!change_depth(1, 0), Ordering::Relaxed);
+    }
+}
+
+/// Sets how many frames are noted, if it is what it is thought to be. Did it?
+#[cold]
+fn change_depth(from: i64, to: c_int) -> bool {
+    let Some(fixed) = state::fixed() else { return false };
+    // SAFETY: calls of functions of `sys` with the GIL; references are given back.
     unsafe {
         let sys = ffi::PyImport_ImportModule(c"sys".as_ptr());
         let get = of(sys, c"get_coroutine_origin_tracking_depth");
         let set = of(sys, c"set_coroutine_origin_tracking_depth");
-        if get.is_null() || set.is_null() {
-            return;
+        let mut done = std::ptr::null_mut();
+        if !get.is_null() && !set.is_null() {
+            let depth = ffi::PyObject_CallObject(get, std::ptr::null_mut());
+            if !depth.is_null() && small_int(&fixed.layout, depth) == Some(from) {
+                done = ffi::PyObject_CallFunction(set, c"i".as_ptr(), to);
+            }
+            give_back(&[depth, done]);
         }
-        let depth = ffi::PyObject_CallObject(get, std::ptr::null_mut());
-        if !depth.is_null() && ffi::PyObject_IsTrue(depth) == 0 {
-            let done = ffi::PyObject_CallFunction(set, c"i".as_ptr(), 1 as c_int);
-            ORIGINS_ARE_OURS.store(!done.is_null(), Ordering::Relaxed);
-        }
+        give_back(&[sys, get, set]);
         ffi::PyErr_Clear();
+        !done.is_null()
+    }
+}
+
+fn give_back(objects: &[Obj]) {
+    for &object in objects.iter().filter(|object| !object.is_null()) {
+        // SAFETY: references that the caller owns.
+        unsafe { ffi::Py_DecRef(object) };
     }
 }
 
@@ -56,14 +87,11 @@ pub fn dropped(fixed: &Fixed, frame: Obj, coroutine: Obj) {
         (slot.word, slot.a, slot.b, slot.stack) = (word, u64::from(file), line, stack);
         tasks::say(thread::current(), slot);
     }
-    for object in [qualname, origin] {
-        if !object.is_null() {
-            // SAFETY: references that `of` took.
-            unsafe { ffi::Py_DecRef(object) };
-        }
-    }
+    give_back(&[qualname, origin]);
     if ORIGINS_ARE_OURS.load(Ordering::Relaxed) {
         forget_origin(layout, coroutine);
+    } else if file.is_empty() {
+        track_origins();
     }
 }
 

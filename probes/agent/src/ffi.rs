@@ -44,7 +44,6 @@ unsafe extern "C-unwind" {
     pub fn PyObject_CallObject(callable: Obj, args: Obj) -> Obj;
     pub fn PyObject_Call(callable: Obj, args: Obj, kwargs: Obj) -> Obj;
     pub fn PyObject_Hash(object: Obj) -> isize;
-    pub fn PyObject_IsTrue(object: Obj) -> c_int;
     pub fn PyDict_GetItemString(dict: Obj, key: *const c_char) -> Obj;
     pub fn PyDict_Contains(dict: Obj, key: Obj) -> c_int;
     pub fn PyDict_Size(dict: Obj) -> isize;

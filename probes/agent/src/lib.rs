@@ -17,7 +17,7 @@
 //! | [`access`], [`containers`], [`iteration`] | from an instruction to the subjects that it touches |
 //! | [`recent`], [`met`] | dropping what is redundant; what a watch met last |
 //! | [`tests`] | which test is running, under pytest and unittest |
-//! | [`tasks`], [`coroutines`], [`callbacks`], [`sync`], [`hooks`] | strands, order, locks |
+//! | [`tasks`], [`coroutines`], [`callbacks`], [`sync`], [`hooks`], [`holders`] | strands, order, locks |
 
 mod access;
 mod callbacks;
@@ -25,6 +25,7 @@ mod codes;
 mod containers;
 mod coroutines;
 mod ffi;
+mod holders;
 mod hooks;
 mod iteration;
 mod layout;

@@ -11,7 +11,7 @@ use crate::codes::{self, Entry};
 use crate::ffi::{self, FastFunction, METH_FASTCALL, MethodDef, Obj, field};
 use crate::state::{self, Fixed};
 use crate::thread::{self, Thread};
-use crate::{object, ring, stacks, sync, tasks};
+use crate::{coroutines, object, ring, stacks, sync, tasks};
 
 const PY_START: c_int = 1 << 0;
 const PY_RESUME: c_int = 1 << 1;
@@ -244,6 +244,7 @@ unsafe extern "C-unwind" fn on_yield(_self: Obj, args: *const Obj, count: isize)
 }
 
 pub fn suspended(fixed: &Fixed, thread: &'static Thread, frame: Obj) {
+    coroutines::turn();
     tasks::strand(fixed, thread, frame);
     let mut slot = ring::slot(Kind::Suspend, thread.tid());
     slot.stack = stacks::stack(fixed, frame, None);

@@ -55,9 +55,15 @@ impl Names {
             self.texts.clear();
             self.texts.set(hash, u64::from(id));
         }
-        let mut slot = ring::slot(Kind::Text, thread::tid());
-        slot.word = id;
-        ring::push_blob(slot, text.as_bytes());
+        define(id, text);
+        id
+    }
+
+    /// The id of a text that will not come again.
+    pub fn text_once(&mut self, text: &str) -> u32 {
+        let id = self.next;
+        self.next += 1;
+        define(id, cut(text, LONGEST));
         id
     }
 
@@ -117,6 +123,12 @@ impl Names {
     pub fn type_name(&mut self, layout: &Layout, class: Obj) -> u32 {
         self.text(type_name(layout, class))
     }
+}
+
+fn define(id: u32, text: &str) {
+    let mut slot = ring::slot(Kind::Text, thread::tid());
+    slot.word = id;
+    ring::push_blob(slot, text.as_bytes());
 }
 
 /// `tp_name`'s last part.

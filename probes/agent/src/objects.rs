@@ -180,9 +180,8 @@ fn place(object: Obj) -> usize {
 pub fn ended(object: Obj) {
     if PRESENT[place(object)].load(Ordering::Relaxed) != 0 {
         state::with(|state, layout| {
-            if state.objects.known(object).is_none() {
-                return;
-            }
+            let Some(id) = state.objects.known(object) else { return };
+            state.recent.forget(thread::current(), id & !ITERATOR);
             locks::ended(state, object);
             // A task's future is its task object: its end comes first.
             if let Some(task) = state.tasks.remove(object as u64) {

@@ -10,7 +10,7 @@ use crate::ring;
 use crate::table::mix2;
 use crate::thread::Thread;
 
-const CELLS: usize = 1 << 14;
+const CELLS: usize = 1 << 13;
 const SITES: usize = 5;
 
 pub struct Recent {
@@ -103,8 +103,8 @@ impl Recent {
         let epoch = access.thread.epoch();
         if cell.object != slot.a || cell.key != slot.b || cell.strand != access.strand || cell.epoch != epoch {
             cell.flush();
-            let lister = cell.lister;
-            *cell = Cell { object: slot.a, key: slot.b, strand: access.strand, epoch, lister, ..EMPTY };
+            (cell.object, cell.key, cell.strand, cell.epoch) = (slot.a, slot.b, access.strand, epoch);
+            cell.sites = [0; SITES];
             cell.sites[0] = access.site;
             return Verdict::Record(Place { cell: at, site: Some(0) });
         }
@@ -141,6 +141,16 @@ impl Recent {
     pub fn recorded(&mut self, place: Place, stack: u32) {
         if let (Some(cell), Some(site)) = (self.cells.get_mut(place.cell as usize), place.site) {
             cell.stacks[usize::from(site)] = stack;
+        }
+    }
+
+    /// A subject ends: what the thread that ends it holds back of it is of no concern to anybody.
+    pub fn forget(&mut self, thread: &'static Thread, object: u64) {
+        // SAFETY: `Recent` is only reached inside the gate.
+        for &at in unsafe { thread.held_back() } {
+            if let Some(cell) = self.cells.get_mut(at as usize).filter(|cell| cell.object == object) {
+                cell.holds = 0;
+            }
         }
     }
 

@@ -8,7 +8,8 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use racetrace_probes::wire::Slot;
 
 use crate::codes::Codes;
-use crate::hooks::locks::{self, Kept};
+use crate::holders;
+use crate::hooks::locks::Kept;
 use crate::iteration::Iterations;
 use crate::layout::Layout;
 use crate::names::Names;
@@ -34,7 +35,7 @@ pub struct State {
     pub tasks: Table,
     /// Locks that the single strand holds.
     pub kept: Vec<Kept>,
-    /// Locks, each with who holds it (see `hooks::locks`).
+    /// Locks, each with who holds it (see `holders`).
     pub locks: Table,
     /// Descriptors and inodes of file objects.
     pub files: Table,
@@ -101,7 +102,7 @@ impl State {
     pub fn settle(&mut self, layout: &Layout, thread: &'static Thread) {
         self.recent.flush_thread(thread);
         if thread.pending.get().is_some() {
-            locks::tell_pending(self, layout, thread);
+            holders::tell_pending(self, layout, thread);
         }
     }
 

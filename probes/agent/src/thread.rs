@@ -8,7 +8,7 @@ use std::sync::atomic::{AtomicPtr, AtomicU32, Ordering};
 
 use crate::codes::Entry;
 use crate::ffi::Obj;
-use crate::hooks::locks::Pending;
+use crate::holders::Pending;
 
 /// Cells of `recent` in which a thread may hold something back.
 pub const HELD_MOST: usize = 64;
@@ -222,6 +222,17 @@ impl Thread {
         *free = cell;
         held.count += 1;
         true
+    }
+
+    /// The notes of `hold_back`.
+    ///
+    /// # Safety
+    /// Called inside the gate, and not kept beyond it.
+    #[inline]
+    pub unsafe fn held_back(&self) -> &[u32] {
+        // SAFETY: said by the caller.
+        let held = unsafe { &*self.held.get() };
+        held.cells.get(..held.count).unwrap_or_default()
     }
 
     /// Takes the notes of `hold_back` away.

@@ -7,9 +7,10 @@ use racetrace_probes::wire::Kind;
 use crate::ffi::{self, Obj, field};
 use crate::hooks::{Call, exchange_all, exchange_slot, of};
 use crate::layout::{Layout, type_slot};
+use crate::names::Names;
 use crate::objects::type_info;
 use crate::state::{self, Fixed};
-use crate::{names, object, ring, stacks, sync, tasks, thread, watch};
+use crate::{coroutines, names, object, ring, stacks, sync, tasks, thread, watch};
 
 static FUTURE_TYPE: AtomicUsize = AtomicUsize::new(0);
 static TASK_INIT: AtomicUsize = AtomicUsize::new(0);
@@ -179,6 +180,7 @@ fn made(fixed: &Fixed, task: Obj, args: Obj, kwargs: Obj, complete: bool) -> Opt
     } else {
         coroutine_name(coroutine)
     };
+    coroutines::turn();
     type_info(layout, layout.type_of(task));
     let frame = tasks::current_frame(layout);
     tasks::strand(fixed, thread::current(), frame);
@@ -186,13 +188,18 @@ fn made(fixed: &Fixed, task: Obj, args: Obj, kwargs: Obj, complete: bool) -> Opt
     let stack = stacks::stack(fixed, frame, None);
     let ids = state::with(|state, _| {
         state.tasks.set(task as u64, id);
-        (state.objects.channel(layout, &mut state.names, task), state.names.text(&name))
+        (state.objects.channel(layout, &mut state.names, task), name_of(&mut state.names, &name))
     });
     let (future, name) = ids?;
     let mut slot = ring::slot(Kind::TaskNew, thread::tid());
     (slot.a, slot.b, slot.word, slot.stack) = (id, future, name, stack);
     tasks::say(thread::current(), slot);
     Some(id)
+}
+
+/// Names that asyncio counts up come once.
+fn name_of(names: &mut Names, name: &str) -> u32 {
+    if name.starts_with("Task-") { names.text_once(name) } else { names.text(name) }
 }
 
 /// A task that has no name yet is called after its coroutine.

@@ -24,15 +24,16 @@ fn put(call: &Call) -> Obj {
 fn get(call: &Call) -> Obj {
     let timeout = call.argument(1, c"timeout");
     let patient = timeout.is_null() || timeout == object!(_Py_NoneStruct);
-    if patient && call.argument(0, c"block") != object!(_Py_FalseStruct) {
-        if let Some(fixed) = state::fixed() {
-            let id = thread::outermost(|| {
-                type_info(&fixed.layout, fixed.layout.type_of(call.receiver));
-                state::with(|state, layout| state.objects.channel(layout, &mut state.names, call.receiver))
-            });
-            if let Some(Some(id)) = id {
-                threads::blocks(fixed, threads::A_CHANNEL, id);
-            }
+    if patient
+        && call.argument(0, c"block") != object!(_Py_FalseStruct)
+        && let Some(fixed) = state::fixed()
+    {
+        let id = thread::outermost(|| {
+            type_info(&fixed.layout, fixed.layout.type_of(call.receiver));
+            state::with(|state, layout| state.objects.channel(layout, &mut state.names, call.receiver))
+        });
+        if let Some(Some(id)) = id {
+            threads::blocks(fixed, threads::A_CHANNEL, id);
         }
     }
     take(call)

@@ -164,13 +164,15 @@ fn name_of(function: Obj) -> String {
 }
 
 /// The object's end is told too, so that its address can be used again.
-fn remember(object: Obj, token: u64) {
+fn follow(object: Obj) {
     let Some(fixed) = state::fixed() else { return };
     type_info(&fixed.layout, fixed.layout.type_of(object));
-    state::with(|state, _| {
-        state.objects.identity(object);
-        state.threads.set(object as u64, token);
-    });
+    state::with(|state, _| state.objects.identity(object));
+}
+
+fn remember(object: Obj, token: u64) {
+    follow(object);
+    state::with(|state, _| state.threads.set(object as u64, token));
 }
 
 fn known(object: Obj) -> Option<u64> {
@@ -181,8 +183,12 @@ fn known(object: Obj) -> Option<u64> {
 fn set_sentinel(call: &Call) -> Obj {
     let lock = call.go_on();
     let token = TOKEN.with(Cell::get);
-    if !lock.is_null() && token != 0 {
-        remember(lock, token);
+    if !lock.is_null() {
+        // The main thread has no token: nobody waits for its end.
+        follow(lock);
+        if token != 0 {
+            remember(lock, token);
+        }
         locks::mark_sentinel(lock);
     }
     lock
@@ -242,10 +248,10 @@ fn joined(fixed: &Fixed, token: u64) {
 /// 3.13+: `_ThreadHandle.join(timeout=None)`.
 fn join(call: &Call) -> Obj {
     let timeout = call.argument(0, c"timeout");
-    if let (true, Some(fixed)) = (timeout.is_null() || timeout == object!(_Py_NoneStruct), state::fixed()) {
-        if let Some(token) = known(call.receiver) {
-            blocks(fixed, A_THREAD, token);
-        }
+    if let (true, Some(fixed)) = (timeout.is_null() || timeout == object!(_Py_NoneStruct), state::fixed())
+        && let Some(token) = known(call.receiver)
+    {
+        blocks(fixed, A_THREAD, token);
     }
     let result = call.go_on();
     let Some(fixed) = state::fixed() else { return result };

@@ -1,0 +1,178 @@
+//! What the agent leaves out because it says nothing is not missed, and watching creates no race of its own. How fast that
+//! makes it is for `tests/bench`.
+
+mod harness;
+
+use harness::session::Outcome;
+use harness::{Python, Session, each_python};
+
+fn run(python: &Python, program: &str) -> Outcome {
+    Session::new().file("app.py", program).python(python, &["app.py"])
+}
+
+/// Increments that no switch point splits on a build with a GIL lose nothing, watched or not.
+#[test]
+fn watching_loses_no_updates() {
+    let program = "
+        import sys, threading
+        sys.setswitchinterval(1e-6)
+        ROUNDS, THREADS = 20_000, 4
+        total = 0
+        class Slotted:
+            __slots__ = ('n',)
+        class Plain:
+            pass
+        slotted, plain, table, places = Slotted(), Plain(), {'k': 0}, [0]
+        slotted.n = plain.n = 0
+        def a_global():
+            global total
+            for _ in range(ROUNDS):
+                total += 1
+        def a_slot():
+            for _ in range(ROUNDS):
+                slotted.n += 1
+        def an_attribute():
+            for _ in range(ROUNDS):
+                plain.n += 1
+        def an_item():
+            for _ in range(ROUNDS):
+                table['k'] += 1
+        def a_place():
+            for _ in range(ROUNDS):
+                places[0] += 1
+        def closure():
+            count = 0
+            def work():
+                nonlocal count
+                for _ in range(ROUNDS):
+                    count += 1
+            return work, lambda: count
+        a_cell, cell = closure()
+        for work in (a_global, a_slot, an_attribute, an_item, a_place, a_cell):
+            threads = [threading.Thread(target=work) for _ in range(THREADS)]
+            for thread in threads:
+                thread.start()
+            for thread in threads:
+                thread.join()
+        lost = [ROUNDS * THREADS - seen for seen in (total, slotted.n, plain.n, table['k'], places[0], cell())]
+        print(getattr(sys, '_is_gil_enabled', lambda: True)(), lost)
+    ";
+    each_python(|python| {
+        let outcome = run(python, program);
+        let gil = outcome.stdout.starts_with("True");
+        assert!(!gil || outcome.stdout.trim() == "True [0, 0, 0, 0, 0, 0]", "{}: {}", python.name(), outcome.stdout);
+        assert_eq!(outcome.races().iter().filter(|race| race.contains("read-modify-write")).count(), 6, "{:?}", outcome.races());
+    });
+}
+
+/// A polled flag keeps them from hanging, and orders nothing; a semaphore does.
+#[test]
+fn empty_critical_sections_still_have_an_order() {
+    let program = "
+        import threading
+        first, second = threading.Lock(), threading.Lock()
+        told = TOLD
+        def one():
+            for _ in range(100):
+                with first:
+                    pass
+            with first:
+                with second:
+                    pass
+            TELL
+        def other():
+            WAIT
+            for _ in range(100):
+                with second:
+                    pass
+            with second:
+                with first:
+                    pass
+        threads = [threading.Thread(target=work) for work in (one, other)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+    ";
+    let with = |told: &str, tell: &str, wait: &str| program.replace("TOLD", told).replace("TELL", tell).replace("WAIT", wait);
+    let polled = with("[]", "told.append(1)", "while not told: pass");
+    let ordered = with("threading.Semaphore(0)", "told.release()", "told.acquire()");
+    each_python(|python| {
+        let races = run(python, &polled).races();
+        assert!(races.iter().any(|race| race.contains("lock-order-inversion")), "{}: {races:?}", python.name());
+        let races = run(python, &ordered).races();
+        assert_eq!(races, [""; 0], "{}", python.name());
+    });
+}
+
+/// A lock that one thread takes and another gives back tells whoever gets it next what came before.
+#[test]
+fn a_lock_used_as_a_signal_orders_though_nothing_happens_under_it() {
+    let program = "
+        import threading
+        ready, done = threading.Lock(), threading.Lock()
+        ready.acquire()
+        done.acquire()
+        count = 0
+        def helper():
+            global count
+            for _ in range(200):
+                ready.acquire()
+                count += 1
+                done.release()
+        thread = threading.Thread(target=helper)
+        thread.start()
+        for _ in range(200):
+            count += 1
+            ready.release()
+            done.acquire()
+        thread.join()
+        print(count)
+    ";
+    each_python(|python| {
+        let outcome = run(python, program);
+        assert_eq!(outcome.stdout.trim(), "400", "{}", python.name());
+        assert_eq!(outcome.races(), [""; 0], "{}: {}", python.name(), outcome.stderr);
+    });
+}
+
+/// A loop that walked only what cannot change is watched again when it walks something that can.
+#[test]
+fn a_loop_that_walks_now_a_tuple_and_now_a_shared_dict_is_seen() {
+    let program = "
+        import threading
+        shared = {number: number for number in range(8)}
+        inside, changed = threading.Event(), threading.Event()
+        def total(values, pause):
+            found = 0
+            for value in values:
+                found += value
+                if pause:
+                    inside.set()
+                    changed.wait()
+            return found
+        def grow():
+            inside.wait()
+            shared[8] = 8
+            changed.set()
+        thread = threading.Thread(target=grow)
+        thread.start()
+        for _ in range(50):
+            total((1, 2, 3), False)
+            total(range(3), False)
+            total([1, 2, 3], False)
+        total(dict(shared), False)
+        total({}, False)
+        try:
+            total(shared, True)
+        except RuntimeError:
+            print('changed')
+        thread.join()
+    ";
+    each_python(|python| {
+        let outcome = run(python, program);
+        assert_eq!(outcome.stdout.trim(), "changed");
+        let races = outcome.races();
+        assert!(races.iter().any(|race| race.contains("mutation-during-iteration")), "{}: {races:?}", python.name());
+    });
+}
