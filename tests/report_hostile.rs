@@ -1,5 +1,5 @@
 //! Traces of real runs, changed at random behind right checksums, and cut at random bytes: reading and analysing them never
-//! panics, and ends.
+//! panics, and ends. `RACETRACE_CHANGES` says how many traces are changed, `RACETRACE_SEED` with which numbers.
 
 mod harness;
 
@@ -51,8 +51,11 @@ fn analyse(bytes: Vec<u8>) -> usize {
 #[test]
 fn changed_records_are_analysed_without_a_panic() {
     let traces: Vec<Vec<Payload>> = traces().iter().map(|bytes| hostile::payloads(bytes)).collect();
-    let mut numbers = Numbers(0x9e37_79b9_7f4a_7c15);
-    for round in 0..2_000 {
+    let number = |name: &str, usual: u64| std::env::var(name).ok().and_then(|text| text.parse().ok()).unwrap_or(usual);
+    let (rounds, seed) = (number("RACETRACE_CHANGES", 10_000), number("RACETRACE_SEED", 0x9e37_79b9_7f4a_7c15));
+    for round in 0..usize::try_from(rounds).expect("fits") {
+        let mut numbers = Numbers(seed ^ (round as u64 + 1).wrapping_mul(0x2545_f491_4f6c_dd1d) | 1);
+        let _told = Told(format!("round {round} of seed {seed}"));
         let mut payloads = traces[round % traces.len()].clone();
         for _ in 0..=numbers.below(6) {
             let block = numbers.below(payloads.len());
@@ -70,6 +73,17 @@ fn a_real_trace_cut_anywhere_is_analysed_up_to_there() {
         for _ in 0..170 {
             let cut = numbers.below(bytes.len());
             assert!(analyse(bytes[..cut].to_vec()) <= whole, "cut at {cut}");
+        }
+    }
+}
+
+/// Says what was going on when a test fails.
+struct Told(String);
+
+impl Drop for Told {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            eprintln!("{}", self.0);
         }
     }
 }

@@ -61,10 +61,15 @@ impl Browser {
     }
 
     /// Opens the page from disk, as a user does.
+    #[allow(dead_code, reason = "part of the same small client")]
     pub fn show(&mut self, page: &str) {
         let file = self.folder.path().join("report.html");
         std::fs::write(&file, page).expect("written");
-        self.post("/url", &json!({"url": format!("file://{}", file.display())}));
+        self.open(&format!("file://{}", file.display()));
+    }
+
+    pub fn open(&self, address: &str) {
+        self.post("/url", &json!({"url": address}));
     }
 
     pub fn run(&self, script: &str) -> Value {
@@ -88,6 +93,7 @@ impl Browser {
     }
 
     /// Keys for whatever has the focus.
+    #[allow(dead_code, reason = "part of the same small client")]
     pub fn press(&self, keys: &str) {
         let strokes: Vec<Value> = keys
             .chars()
@@ -96,12 +102,14 @@ impl Browser {
         self.post("/actions", &json!({"actions": [{"type": "key", "id": "keyboard", "actions": strokes}]}));
     }
 
+    #[allow(dead_code, reason = "part of the same small client")]
     pub fn resize(&self, width: u32, height: u32) {
         // A window cannot be that narrow; what the page is told can.
         let params = json!({"width": width, "height": height, "deviceScaleFactor": 1, "mobile": true});
         self.post("/goog/cdp/execute", &json!({"cmd": "Emulation.setDeviceMetricsOverride", "params": params}));
     }
 
+    #[allow(dead_code, reason = "part of the same small client")]
     pub fn print(&self) {
         let pdf = self.post("/print", &json!({}));
         assert!(pdf.as_str().is_some_and(|pdf| pdf.len() > 1000));
