@@ -118,9 +118,27 @@ impl<M: Memory> Python<M> {
     /// When `sys.modules` cannot be read.
     pub fn module(&self, interpreter: RemoteAddr, name: &str) -> Result<Option<RemoteAddr>, Fault> {
         let modules = self.memory.pointer(interpreter.plus(self.layout.interpreter.modules))?;
-        if modules.is_null() { Ok(None) } else { self.dict_get(modules, Key::Text(name)) }
+        if modules.is_null() {
+            return Ok(None);
+        }
+        // Asked for again and again, often in vain, among hundreds of modules.
+        let state = (self.dict_keys(modules)?, self.dict_len(modules)?);
+        let known = (modules, name.to_owned());
+        if self.absent.borrow().get(&known) == Some(&state) {
+            return Ok(None);
+        }
+        let found = self.dict_get(modules, Key::Text(name))?;
+        if found.is_none() {
+            let mut absent = self.absent.borrow_mut();
+            if absent.len() >= MOST_ABSENT {
+                absent.clear();
+            }
+            absent.insert(known, state);
+        }
+        Ok(found)
     }
 }
 
 const MOST_BASES: usize = 64;
+const MOST_ABSENT: usize = 256;
 const MOST_ATTRIBUTES: usize = 1024;

@@ -152,25 +152,33 @@ impl<M: Memory> Python<M> {
         u32::try_from(half_at(bytes, layout.stack_top?).cast_signed()).ok().filter(|&count| count < LARGEST_FRAME)
     }
 
-    /// The frames below `innermost`, it included, innermost first; those that C code put there too.
+    /// The frames below each of `innermost`, it included, innermost first; those that C code put there too. Frames of the
+    /// same depth are read together. A chain that breaks off is cut there.
     ///
     /// # Errors
-    /// When the first frame cannot be read; a chain that breaks off is cut there.
-    pub fn chain(&self, innermost: RemoteAddr) -> Result<Vec<RemoteFrame>, Fault> {
-        let mut frames: Vec<RemoteFrame> = Vec::new();
-        let mut next = innermost;
-        while !next.is_null() && frames.len() < MOST_FRAMES {
-            let mut bytes = [0; FRAME_SIZE];
-            match self.memory.read(next, &mut bytes) {
-                Ok(()) => {}
-                Err(fault) if frames.is_empty() => return Err(fault),
-                Err(_) => break,
+    /// When the process is gone or closed to us.
+    pub fn chains(&self, innermost: &[RemoteAddr]) -> Result<Vec<Vec<RemoteFrame>>, Fault> {
+        let mut chains: Vec<Vec<RemoteFrame>> = vec![Vec::new(); innermost.len()];
+        let mut next: Vec<(usize, RemoteAddr)> = innermost.iter().copied().enumerate().collect();
+        for _ in 0..MOST_FRAMES {
+            next.retain(|(_, at)| !at.is_null());
+            if next.is_empty() {
+                break;
             }
-            let frame = self.frame_from(next, &bytes);
-            next = frame.previous;
-            frames.push(frame);
+            let pieces: Vec<Piece> = next.iter().map(|(_, at)| Piece { at: *at, len: FRAME_SIZE }).collect();
+            let bytes = self.gather_all(&pieces)?;
+            for ((chain, at), bytes) in next.iter_mut().zip(bytes.chunks_exact(FRAME_SIZE)) {
+                let frame = self.frame_from(*at, bytes);
+                *at = frame.previous;
+                // Nothing but zeros is what could not be read.
+                if !frame.code.is_null()
+                    && let Some(chain) = chains.get_mut(*chain)
+                {
+                    chain.push(frame);
+                }
+            }
         }
-        Ok(frames)
+        Ok(chains)
     }
 
     /// Entry and shim frames hold no code that a user wrote.

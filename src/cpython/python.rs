@@ -18,6 +18,8 @@ use super::object::TypeInfo;
 #[derive(Debug)]
 pub struct Python<M> {
     pub memory: M,
+    /// Modules that were looked for in vain, by `sys.modules` and name, with its keys and size then.
+    pub(super) absent: RefCell<HashMap<(RemoteAddr, String), (RemoteAddr, u64)>>,
     pub layout: Layout,
     pub version: Version,
     pub runtime: RemoteAddr,
@@ -63,6 +65,7 @@ impl<M: Memory> Python<M> {
     pub fn new(memory: M, runtime: &Runtime) -> Python<M> {
         Python {
             memory,
+            absent: RefCell::default(),
             layout: runtime.layout.clone(),
             version: runtime.version,
             runtime: runtime.at,
@@ -99,29 +102,31 @@ impl<M: Memory> Python<M> {
             let mut next = self.memory.pointer(interpreter.at.plus(self.layout.interpreter.threads_head))?;
             // A list that comes back to itself was damaged, or changed while it was read.
             while !next.is_null() && all.len() < MOST_THREADS && seen.insert(next) {
-                let Ok(thread) = self.thread(next, interpreter) else { break };
+                let Ok((thread, following)) = self.thread(next, interpreter) else { break };
                 all.push(thread);
-                let Ok(following) = self.memory.pointer(next.plus(self.layout.thread.next)) else { break };
                 next = following;
             }
         }
         Ok(all)
     }
 
-    fn thread(&self, at: RemoteAddr, interpreter: Interpreter) -> Result<ThreadState, Fault> {
+    /// A thread, and where the next one is.
+    fn thread(&self, at: RemoteAddr, interpreter: Interpreter) -> Result<(ThreadState, RemoteAddr), Fault> {
         let layout = &self.layout.thread;
-        if self.memory.pointer(at.plus(layout.interpreter))? != interpreter.at {
+        let last = layout.thread_id.max(layout.interpreter).max(layout.next).max(layout.native_thread_id.unwrap_or(0));
+        let fields = self.memory.bytes(at, usize::try_from(last).unwrap_or(usize::MAX).saturating_add(8))?;
+        if word_at(&fields, layout.interpreter) != interpreter.at.0 {
             return Err(Fault::Unreadable(at));
         }
-        let ident = self.memory.u64(at.plus(layout.thread_id))?;
+        let ident = word_at(&fields, layout.thread_id);
         let native = match layout.native_thread_id {
-            Some(offset) => self.memory.u64(at.plus(offset)).ok(),
+            Some(offset) => Some(word_at(&fields, offset)),
             // glibc on x86-64 and aarch64 keeps the kernel's id there, in all versions that matter; the caller checks it
             // against the kernel's list.
             None => self.memory.u32(RemoteAddr(ident).plus(PTHREAD_TID)).ok().map(u64::from),
         };
         let native = native.and_then(|tid| u32::try_from(tid).ok()).filter(|&tid| tid != 0);
-        Ok(ThreadState { at, interpreter, ident, native })
+        Ok((ThreadState { at, interpreter, ident, native }, RemoteAddr(word_at(&fields, layout.next))))
     }
 
     /// # Errors

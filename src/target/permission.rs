@@ -99,3 +99,24 @@ fn command_line() -> String {
     let words: Vec<String> = std::env::args().collect();
     if words.is_empty() { "racetrace".into() } else { words.join(" ") }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_refusal_comes_with_what_helps() {
+        let cases = [
+            (Refusal::Filtered, "a system-call filter (seccomp) is active here", "--cap-add SYS_PTRACE"),
+            (Refusal::OtherUser { theirs: 33 }, "it belongs to user 33", "`sudo "),
+            (Refusal::Yama(1), "kernel.yama.ptrace_scope is 1", "`sudo sysctl kernel.yama.ptrace_scope=0`"),
+            (Refusal::Yama(2), "kernel.yama.ptrace_scope is 2", "`sudo "),
+            (Refusal::Yama(3), "kernel.yama.ptrace_scope is 3", "until the next boot"),
+            (Refusal::Protected, "it is protected", "PR_SET_DUMPABLE"),
+        ];
+        for (refusal, sentence, help) in cases {
+            assert!(refusal.to_string().contains(sentence), "{refusal}");
+            assert!(refusal.advice().contains(help), "{}", refusal.advice());
+        }
+    }
+}

@@ -62,12 +62,13 @@ pub fn activation<M: Memory>(python: &Python<M>, codes: &mut Codes, frame: Remot
 pub fn threads<M: Memory>(python: &Python<M>, codes: &mut Codes, tids: &TidMap) -> Result<Vec<ThreadView>, Fault> {
     let states = python.threads()?;
     let heads = python.current_frames(&states)?;
+    let innermost: Vec<RemoteAddr> = heads.iter().map(|head| head.last().map_or(RemoteAddr::NULL, |(_, frame)| *frame)).collect();
+    let chains = python.chains(&innermost)?;
     Ok(states
         .into_iter()
         .zip(heads)
-        .map(|(state, head)| {
-            let innermost = head.last().map_or(RemoteAddr::NULL, |(_, frame)| *frame);
-            let chain = if innermost.is_null() { Vec::new() } else { python.chain(innermost).unwrap_or_default() };
+        .zip(chains)
+        .map(|((state, head), chain)| {
             let frames = chain
                 .iter()
                 .filter(|frame| python.is_pythons(frame))
