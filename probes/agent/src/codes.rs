@@ -225,6 +225,19 @@ pub fn learn(fixed: &Fixed, code: Obj, globals: Obj) -> Option<&'static Entry> {
     .flatten()
 }
 
+/// Has this code object, not yet known, a loop that changes what it walks? Cheap where it has no loop.
+pub fn own_loop_changes(fixed: &Fixed, code: Obj, of: Origin) -> bool {
+    const FOR_ITER: u8 = 93;
+    let layout = &fixed.layout;
+    let Some(copy) = copy(layout, code) else { return false };
+    if origin(fixed, &copy.filename, "__main__") != of || copy.bytecode.len() > LONGEST {
+        return false;
+    }
+    let loops = copy.bytecode.chunks(2).any(|unit| unit.first() == Some(&FOR_ITER));
+    let version = Version { minor: layout.minor, free_threaded: layout.free_threaded };
+    loops && plan::plan(&copy, version).is_ok_and(|plan| walks_and_changes(&plan))
+}
+
 /// Does some loop change, by the name under which it walks it, what it walks?
 fn walks_and_changes(plan: &Plan) -> bool {
     let changes = |watch: &Watch| {

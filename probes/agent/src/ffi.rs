@@ -80,6 +80,7 @@ unsafe extern "C-unwind" {
     pub static mut PyByteArray_Type: u8;
     pub static mut PyMemoryView_Type: u8;
     pub static mut PyCell_Type: u8;
+    pub static mut PyCode_Type: u8;
     pub static mut PyFunction_Type: u8;
     pub static mut PyMethod_Type: u8;
     pub static mut PyCFunction_Type: u8;

@@ -43,7 +43,19 @@ thread_local! {
 
 pub fn start(fixed: &Fixed) -> Result<(), &'static str> {
     exchange_all(&fixed.layout, loaded(c"sys"), &[c"settrace"], settrace);
+    crate::early::start();
     Ok(())
+}
+
+pub fn is_active() -> bool {
+    ACTIVE.load(Ordering::Relaxed)
+}
+
+/// coverage's tracer takes its place without asking `sys`.
+pub fn start_beside_coverage(layout: &Layout, module: Obj) {
+    if layout.minor < 12 {
+        exchange_all(layout, crate::hooks::of(module, c"CTracer"), &[c"start", c"stop"], settrace);
+    }
 }
 
 pub fn activate(fixed: &Fixed) {

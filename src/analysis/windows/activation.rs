@@ -26,6 +26,9 @@ pub struct Open {
     /// Writes of the subject, by anyone, before it.
     pub writes_before: u64,
     pub value: Option<Value>,
+    /// Its strand has written the part since, with nobody able to come between: what it does to the part later is founded
+    /// on its own write, as with a place that is reserved under a lock and filled or given back without it.
+    pub claimed: bool,
 }
 
 /// A window that its strand has gone through.
@@ -122,6 +125,15 @@ impl Opens {
     pub fn latest(&self, frame: FrameId, offsets: &[u32], object: ObjectId, fits: impl Fn(KeyId) -> bool) -> Option<&Open> {
         let (_, reads) = self.frames.iter().rev().find(|(other, _)| *other == frame)?;
         reads.iter().rev().find(|open| open.object == object && fits(open.key) && offsets.contains(&open.offset))
+    }
+
+    /// The strand writes this part: reads that nobody could come after lead to a claim.
+    pub fn write(&mut self, frame: FrameId, object: ObjectId, key: KeyId, write: &Past, in_task: bool) {
+        let Some((_, reads)) = self.frames.iter_mut().rev().find(|(other, _)| *other == frame) else { return };
+        for open in reads.iter_mut().filter(|open| open.object == object && open.key == key) {
+            let unbroken = !unbroken(open.past.locks.as_deref(), write.locks.as_deref()).is_empty();
+            open.claimed |= unbroken || (in_task && open.past.turns == write.turns);
+        }
     }
 
     /// A function begins anew in that frame.

@@ -152,7 +152,7 @@ impl Windows {
         let Some(past) = now.past(value.unwrap_or(Value::Unknown), shared) else { return };
         if site.opens || in_span {
             let writes_before = part.writes_total;
-            let open = Open { frame, offset: site.offset, object, key, past: past.clone(), writes_before, value };
+            let open = Open { frame, offset: site.offset, object, key, past: past.clone(), writes_before, value, claimed: false };
             let opens = self.opens.entry(now.strand).or_default();
             if in_span {
                 open_spans(now, site, &open, opens);
@@ -174,6 +174,10 @@ impl Windows {
         let Access { object, key, .. } = *now.access;
         let Some(past) = now.past(now.access.value, shared) else { return };
         let closed = self.close(now, site, &past);
+        if let Some(opens) = self.opens.get_mut(&now.strand).filter(|_| key != KeyId::WHOLE || !is_container(now)) {
+            let in_task = now.world.strand(now.strand).is_some_and(|strand| strand.task.is_some());
+            opens.write(now.access.frame, object, key, &past, in_task);
+        }
         let Some(shadow) = self.processes.get_mut(now.process.0 as usize) else { return };
         let effect = Effect::of(now.access.action, Some(site));
         let resizes = key != KeyId::WHOLE && (effect.grows || effect.shrinks) && is_container(now);
@@ -218,7 +222,9 @@ impl Windows {
         let fits = |read: KeyId| read == key || read == KeyId::WHOLE || key == KeyId::WHOLE;
         for index in &site.closes {
             let Some(window) = definitions.window(site.code, *index) else { continue };
-            if let Some(open) = opens.latest(frame, &window.reads, object, fits) {
+            if let Some(open) = opens.latest(frame, &window.reads, object, fits)
+                && !(open.claimed && window.kind == WindowKind::CheckThenAct)
+            {
                 closed.push(Closed::new(Which::Window(site.code, *index), open, past.clone()));
             }
         }

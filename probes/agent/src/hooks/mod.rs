@@ -341,10 +341,12 @@ pub fn look_again(layout: &Layout) {
     static QUEUES: AtomicUsize = AtomicUsize::new(0);
     static ASYNCIO: AtomicUsize = AtomicUsize::new(0);
     static FCNTL: AtomicUsize = AtomicUsize::new(0);
+    static COVERAGE: AtomicUsize = AtomicUsize::new(0);
     for (name, done, start) in [
         (c"_queue", &QUEUES, queues::start as fn(&Layout, Obj)),
         (c"_asyncio", &ASYNCIO, asyncio::start),
         (c"fcntl", &FCNTL, files::start_locks),
+        (c"coverage.tracer", &COVERAGE, crate::trace::start_beside_coverage),
     ] {
         if done.load(Ordering::Relaxed) == 0 {
             let module = loaded(name);

@@ -1,0 +1,41 @@
+# The words to keep are collected in a new list; where one word goes, the loop ends with it.
+import os
+import sys
+import time
+
+WHAT = "words kept"
+
+
+def clean(text):
+    words = list(text.split())
+    for word in words:
+        if word == "or":
+            words.remove(word)
+            break
+    for at in range(len(words) - 1, -1, -1):
+        if not words[at]:
+            del words[at]
+    return [word for word in words if len(word) >= 3]
+
+
+def one_round():
+    clean("it is so as we do it or not")
+
+
+def main():
+    seconds = 0.0
+    if "--seconds" in sys.argv:
+        seconds = float(sys.argv[sys.argv.index("--seconds") + 1])
+        print("ready", os.getpid(), flush=True)
+    stop_at = time.monotonic() + seconds
+    rounds = 0
+    while True:
+        one_round()
+        rounds += 1
+        if time.monotonic() >= stop_at:
+            break
+    print("%s: %d round(s)" % (WHAT, rounds))
+
+
+if __name__ == "__main__":
+    main()
