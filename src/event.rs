@@ -242,6 +242,11 @@ pub enum Event {
         frame: FrameId,
     },
 
+    // ---- processes
+    /// Something has come in from another process (a pipe, a socket, a semaphore, its end): what others have done so far
+    /// may be known here now.
+    Hear,
+
     // ---- asyncio
     /// A coroutine object was dropped without ever having been run. `made` is where it was created.
     CoroutineDropped {

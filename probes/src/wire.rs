@@ -171,6 +171,8 @@ kinds! {
     PathCheck = 43,
     /// `word` path, `small` effect, `short` tolerant, `stack`, `d` frame.
     PathUse = 44,
+    /// Something has come in from another process.
+    Hear = 45,
     /// `word` name, `a` file name, `b` line, `stack` where it was dropped.
     CoroutineDropped = 50,
     /// `a` lost records.

@@ -61,7 +61,8 @@ impl Detector for Files {
                     self.ledger.strand_ends(strand);
                 }
             }
-            Event::Gap { .. } | Event::ProcessEnd { .. } => self.ledger.forget_process(record.process),
+            Event::ProcessEnd { .. } => self.ledger.process_ends(record.process),
+            Event::Gap { .. } => self.ledger.forget_process(record.process),
             _ => {}
         }
     }
@@ -199,7 +200,9 @@ impl Files {
         findings: &mut Findings,
     ) {
         let (Some(mine), Some(theirs)) = (self.ledger.handle(handle), self.ledger.handle(other)) else { return };
-        let gone = |handle: &Handle| world.process(handle.process).is_none_or(|process| process.ended);
+        let gone = |handle: &Handle| {
+            !world.related(mine.process, handle.process) && world.process(handle.process).is_none_or(|process| process.ended)
+        };
         let observed = after.is_some();
         if (mine.process != theirs.process && gone(theirs)) || !can_meet(world, before, conflict, observed) {
             return;
@@ -349,7 +352,11 @@ impl Files {
 /// What is not certain from order alone: records of strands that could never meet, or whose order is forgiven.
 fn can_meet(world: &World, earlier: &Point, later: &Point, observed: bool) -> bool {
     let (earlier, later) = if earlier.time <= later.time { (earlier, later) } else { (later, earlier) };
-    observed || (world.could_meet(earlier.strand, later.strand) && !world.soft_before(earlier.at.moment, later.strand))
+    let (one, other) = (describe::process_of(world, earlier.strand), describe::process_of(world, later.strand));
+    observed
+        || (world.related(one, other)
+            && world.could_meet(earlier.strand, later.strand)
+            && !world.soft_before(earlier.at.moment, later.strand))
 }
 
 fn again(world: &World, kind: Kind, handle: &Handle, one: &Point, other: &Point) -> super::findings::Again {

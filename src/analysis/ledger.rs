@@ -155,11 +155,20 @@ impl Ledger {
         gone.into_iter().for_each(|id| self.drop_handle(id));
     }
 
-    /// A process is over, or records of it are missing.
+    /// Records of a process are missing.
     pub fn forget_process(&mut self, process: ProcessId) {
         let gone: Vec<HandleId> =
             self.handles.iter().filter(|(_, handle)| handle.process == process).map(|(id, _)| *id).collect();
         gone.into_iter().for_each(|id| self.drop_handle(id));
+        self.by_fd.retain(|key, _| key.0 != process);
+        self.by_file.retain(|key, _| key.0 != process);
+    }
+
+    /// The process is over, and with it all that it had open.
+    pub fn process_ends(&mut self, process: ProcessId) {
+        let open: Vec<HandleId> =
+            self.handles.iter().filter(|(_, handle)| handle.process == process && !handle.closed).map(|(id, _)| *id).collect();
+        open.into_iter().for_each(|id| self.shut(id));
         self.by_fd.retain(|key, _| key.0 != process);
         self.by_file.retain(|key, _| key.0 != process);
     }
@@ -284,13 +293,10 @@ impl Ledger {
     fn compare(&self, id: HandleId, other_id: HandleId, now: &Point, before: Option<&Point>) -> Option<Verdict> {
         let (handle, other) = (self.handles.get(&id)?, self.handles.get(&other_id)?);
         let theirs = other.system.as_ref().filter(|theirs| theirs.strand != now.strand)?;
-        if (handle.mid_record || handle.continues(now.strand, before))
-            && other.shares_end()
-            && handle.shares_end()
-            && handle.process == other.process
-        {
+        if (handle.mid_record || handle.continues(now.strand, before)) && other.shares_end() && handle.shares_end() {
             let apart = theirs.is_before(now) || theirs.is_guarded(theirs, now);
-            let open = !other.closed;
+            // Of one process, what is opened and closed for each record is not open when others write.
+            let open = !other.closed || handle.process != other.process;
             return (!apart && open).then(|| Verdict::Torn {
                 handle: id,
                 other: other_id,
@@ -310,7 +316,7 @@ impl Ledger {
         if overlap {
             return (!meant).then_some(Verdict::Overwritten { handle: id, other: other_id, observed: true });
         }
-        let ordered = theirs.is_before(mine_opened) || handle.process != other.process;
+        let ordered = theirs.is_before(mine_opened);
         let guarded = their_opened.is_guarded(theirs, mine_opened);
         let one_loop = their_opened.thread == now.thread && !their_opened.gave_way(theirs) && !mine_opened.gave_way(now);
         (!ordered && !guarded && !one_loop).then_some(Verdict::Overwritten { handle: id, other: other_id, observed: false })

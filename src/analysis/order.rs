@@ -1,5 +1,5 @@
 //! How events change strands, clocks and locks: the rules of hard order and of mutual exclusion. It judges no access.
-//! Threads are here, [`tasks`] with their channels and [`locks`] in modules of their own.
+//! Threads are here, [`tasks`] with their channels, [`locks`] and [`processes`] in modules of their own.
 
 use std::sync::Arc;
 
@@ -11,6 +11,7 @@ use super::world::World;
 use crate::event::{Access, ChannelId, Event, ProcessId, Record, Shape, StackId, TextId, ThreadToken, Tid};
 
 mod locks;
+mod processes;
 mod tasks;
 
 /// Chains of ended strands that wait for a later strand to go on on them.
@@ -62,6 +63,7 @@ impl World {
                 }
                 self.history.note(Step { time: record.time, strand, what: What::Suspended });
             }
+            Event::Hear => self.hear(strand),
             Event::Signal { channel } => self.signal(strand, *channel, None),
             Event::Observe { channel } => self.observe(strand, *channel),
             Event::LockNew { lock, kind, stack } => {
@@ -124,6 +126,7 @@ impl World {
                         self.end_strand(strand);
                     }
                 }
+                self.say_farewell(record.process);
                 if let Some(process) = self.process_mut(record.process) {
                     process.ended = true;
                     process.threads.clear();
@@ -141,7 +144,7 @@ impl World {
                 let (clock, birth) = self.clock_after(process, &stamp, Some(parent));
                 (clock, Some(birth), stack, Some(parent))
             }
-            None => (Clock::new(self.strands.new_chain(), Knowledge::default()), None, StackId(0), None),
+            None => (Clock::new(self.strands.new_chain(), self.known_at_start(process)), None, StackId(0), None),
         };
         let begun = self.sequence();
         let new = NewStrand { process, thread: tid, task: None, token, name, started, parent, begun, clock, birth };

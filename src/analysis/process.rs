@@ -19,6 +19,8 @@ pub struct Process {
     pub(super) threads: FxHashMap<Tid, ThreadState>,
     pub(super) tokens: FxHashMap<ThreadToken, TokenState>,
     pub(super) tasks: FxHashMap<TaskId, TaskState>,
+    /// What it had done when it ended.
+    pub(super) farewell: Option<Knowledge>,
     pub(super) channels: Channels,
     pub(super) locks: FxHashMap<ObjectId, LockId>,
     /// Last moments of ended strands' chains that no other strand has taken over.

@@ -76,6 +76,7 @@ pub fn decode(slot: &Slot, kind: Kind, blob: Blob<'_>) -> Option<Event> {
         Kind::FileClose => Event::FileClose { file: ObjectId(slot.a) },
         Kind::PathCheck => Event::PathCheck { path: text, stack, frame },
         Kind::PathUse => Event::PathUse { path: text, effect: path_effect(slot.small)?, tolerant: slot.short != 0, stack, frame },
+        Kind::Hear => Event::Hear,
         Kind::CoroutineDropped => {
             Event::CoroutineDropped { name: text, made: stack, file: TextId(low(slot.a)), line: low(slot.b) }
         }

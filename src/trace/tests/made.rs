@@ -145,6 +145,7 @@ fn event(numbers: &mut Numbers) -> Event {
         35 => Event::ProcessEnd { orderly: true },
         36 => Event::Test { name: numbers.pick(&[None, Some(text)]) },
         37 => Event::NotWatched { what: text, why: TextId(9) },
+        39 => Event::Hear,
         38 => Event::Block { on: numbers.pick(&[Awaited::Thread(token), Awaited::Threads, Awaited::Channel(channel)]), stack },
         _ => Event::Access(access(numbers, stack, frame, object)),
     }

@@ -85,6 +85,7 @@ events! {
     38 Lives Test { name }
     39 Names NotWatched { what, why }
     40 Lives Block { on, stack }
+    41 Detail Hear {}
 }
 
 /// The six low bits of the head byte are the event's tag.

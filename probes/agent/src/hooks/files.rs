@@ -2,9 +2,6 @@
 //! used and changed; locks on files. Only what the program's own code does, directly or through the standard library's
 //! thin layers: not the import system's look-ups.
 
-use std::ffi::{CStr, c_int, c_void};
-use std::os::unix::ffi::OsStrExt;
-
 use racetrace_probes::wire::{Kind, Origin, Slot};
 
 use crate::ffi::{self, Obj};
@@ -20,11 +17,10 @@ const THIN: &[&str] =
     &["os", "posixpath", "genericpath", "glob", "_glob", "shutil", "codecs", "tempfile", "io", "csv", "contextlib"];
 const DEEPEST: usize = 12;
 
-mod level {
-    pub const TEXT: u8 = 0;
-    pub const BUFFERED: u8 = 1;
-    pub const SYSTEM: u8 = 2;
-}
+mod paths;
+mod writes;
+
+use paths::{effect, path_of, say_path, used};
 
 mod mode {
     pub const READ: u8 = 0;
@@ -34,34 +30,25 @@ mod mode {
     pub const EXCLUSIVE: u8 = 4;
 }
 
-mod effect {
-    pub const OPEN: u8 = 0;
-    pub const CREATE: u8 = 1;
-    pub const REMOVE: u8 = 2;
-    pub const RENAME: u8 = 3;
-    pub const MAKE_DIRECTORY: u8 = 4;
-    pub const CHANGE: u8 = 5;
-}
-
 pub fn start(layout: &Layout) {
     // SAFETY: imports builtin modules.
     let (io, os) = unsafe { (ffi::PyImport_ImportModule(c"_io".as_ptr()), ffi::PyImport_ImportModule(c"posix".as_ptr())) };
     exchange_all(layout, io, &[c"open"], open);
-    exchange_all(layout, of(io, c"TextIOWrapper"), &[c"write"], write_text);
+    exchange_all(layout, of(io, c"TextIOWrapper"), &[c"write"], writes::write_text);
     for class in [c"BufferedWriter", c"BufferedRandom"] {
-        exchange_all(layout, of(io, class), &[c"write"], write_buffered);
+        exchange_all(layout, of(io, class), &[c"write"], writes::write_buffered);
     }
-    exchange_all(layout, of(io, c"FileIO"), &[c"write"], write_raw);
+    exchange_all(layout, of(io, c"FileIO"), &[c"write"], writes::write_raw);
     for class in [c"TextIOWrapper", c"BufferedWriter", c"BufferedRandom", c"FileIO"] {
         exchange_all(layout, of(io, class), &[c"close"], close);
     }
-    exchange_all(layout, os, &[c"write"], write_descriptor);
+    exchange_all(layout, os, &[c"write"], writes::write_descriptor);
     exchange_all(layout, os, &[c"open"], open_descriptor);
-    exchange_all(layout, os, &[c"stat", c"lstat", c"access", c"listdir", c"scandir"], check);
-    exchange_all(layout, os, &[c"remove", c"unlink", c"rmdir"], remove);
-    exchange_all(layout, os, &[c"rename", c"replace", c"link", c"symlink"], rename);
-    exchange_all(layout, os, &[c"mkdir"], make_directory);
-    exchange_all(layout, os, &[c"truncate", c"chmod", c"utime"], change);
+    exchange_all(layout, os, &[c"stat", c"lstat", c"access", c"listdir", c"scandir"], paths::check);
+    exchange_all(layout, os, &[c"remove", c"unlink", c"rmdir"], paths::remove);
+    exchange_all(layout, os, &[c"rename", c"replace", c"link", c"symlink"], paths::rename);
+    exchange_all(layout, os, &[c"mkdir"], paths::make_directory);
+    exchange_all(layout, os, &[c"truncate", c"chmod", c"utime"], paths::change);
 }
 
 pub fn start_locks(layout: &Layout, module: Obj) {
@@ -115,46 +102,6 @@ impl Site {
     }
 }
 
-/// Writes a record whose `word` is a path.
-fn say_path(mut slot: Slot, path: &str) {
-    slot.word = state::with(|state, _| state.names.text(path)).unwrap_or(0);
-    tasks::say(thread::current(), slot);
-}
-
-/// A path argument (str, bytes or path-like), absolute; `None` for descriptors and what is no path.
-fn path_of(fixed: &Fixed, argument: Obj) -> Option<String> {
-    unsafe extern "C-unwind" {
-        fn PyOS_FSPath(path: Obj) -> Obj;
-    }
-    if argument.is_null() || fixed.layout.type_of(argument) == object!(PyLong_Type) {
-        return None;
-    }
-    // SAFETY: the conversion that the called function is about to do itself; a new reference, or an error that is cleared.
-    let text = unsafe {
-        let path = PyOS_FSPath(argument);
-        if path.is_null() {
-            ffi::PyErr_Clear();
-            return None;
-        }
-        let text = names::utf8(path).map(str::to_owned);
-        ffi::Py_DecRef(path);
-        text?
-    };
-    Some(absolute(&text))
-}
-
-fn absolute(path: &str) -> String {
-    let whole = if path.starts_with('/') {
-        path.to_owned()
-    } else {
-        let directory =
-            std::env::current_dir().map(|directory| String::from_utf8_lossy(directory.as_os_str().as_bytes()).into_owned());
-        format!("{}/{path}", directory.unwrap_or_default())
-    };
-    let parts: Vec<&str> = whole.split('/').filter(|part| !part.is_empty() && *part != ".").collect();
-    format!("/{}", parts.join("/"))
-}
-
 fn note(work: impl FnOnce(&Fixed) -> Option<()>) {
     if let Some(fixed) = state::fixed() {
         thread::outermost(|| work(fixed));
@@ -179,59 +126,6 @@ fn aside<R>(result: Obj, work: impl FnOnce(bool) -> R) -> R {
         PyErr_Restore(kind, value, traceback);
         done
     }
-}
-
-/// A path was used: what it did when it succeeded, a mere use when it failed.
-fn used(call: &Call, result: Obj, argument: (isize, &CStr), effect: u8, exclusive: bool) {
-    aside(result, |succeeded| {
-        note(|fixed| {
-            let site = site(fixed)?;
-            let path = path_of(fixed, call.argument(argument.0, argument.1))?;
-            let mut slot = site.slot(Kind::PathUse);
-            slot.small = if succeeded { effect } else { self::effect::OPEN };
-            slot.short = u16::from(exclusive || site.tolerant);
-            say_path(slot, &path);
-            Some(())
-        });
-    });
-}
-
-fn check(call: &Call) -> Obj {
-    let result = call.go_on();
-    aside(result, |_| {
-        note(|fixed| {
-            let site = site(fixed)?;
-            let path = path_of(fixed, call.argument(0, c"path"))?;
-            say_path(site.slot(Kind::PathCheck), &path);
-            Some(())
-        });
-    });
-    result
-}
-
-fn remove(call: &Call) -> Obj {
-    let result = call.go_on();
-    used(call, result, (0, c"path"), effect::REMOVE, false);
-    result
-}
-
-fn rename(call: &Call) -> Obj {
-    let result = call.go_on();
-    used(call, result, (0, c"src"), effect::RENAME, false);
-    used(call, result, (1, c"dst"), effect::RENAME, false);
-    result
-}
-
-fn make_directory(call: &Call) -> Obj {
-    let result = call.go_on();
-    used(call, result, (0, c"path"), effect::MAKE_DIRECTORY, false);
-    result
-}
-
-fn change(call: &Call) -> Obj {
-    let result = call.go_on();
-    used(call, result, (0, c"path"), effect::CHANGE, false);
-    result
 }
 
 /// `open(file, mode='r', …)`.
@@ -361,93 +255,6 @@ fn of_descriptor(fd: i32) -> Option<Handle> {
         }
         let append = libc::fcntl(fd, libc::F_GETFL) & libc::O_APPEND != 0;
         Some(Handle { file: 0, inode: mix2(status.st_ino, status.st_dev) | 1, fd, append })
-    }
-}
-
-fn write_text(call: &Call) -> Obj {
-    write(call, level::TEXT)
-}
-fn write_buffered(call: &Call) -> Obj {
-    write(call, level::BUFFERED)
-}
-fn write_raw(call: &Call) -> Obj {
-    write(call, level::SYSTEM)
-}
-
-fn write(call: &Call, level: u8) -> Obj {
-    note(|fixed| {
-        let handle = describe(fixed, call.receiver)?;
-        say_write(fixed, handle, level, call.argument(0, c"text"))
-    });
-    call.go_on()
-}
-
-fn write_descriptor(call: &Call) -> Obj {
-    note(|fixed| {
-        let handle = of_descriptor(int(&fixed.layout, call.argument(0, c"fd"))? as i32)?;
-        say_write(fixed, handle, level::SYSTEM, call.argument(1, c"data"))
-    });
-    call.go_on()
-}
-
-fn say_write(fixed: &Fixed, handle: Handle, level: u8, data: Obj) -> Option<()> {
-    let layout = &fixed.layout;
-    let frame = tasks::current_frame(layout);
-    if frame.is_null() {
-        return None;
-    }
-    tasks::strand(fixed, thread::current(), frame);
-    let (length, ends_line) = extent(layout, data);
-    let mut slot = ring::slot(Kind::FileWrite, thread::tid());
-    slot.stack = stacks::stack(fixed, frame, None);
-    slot.d = frame as u64;
-    (slot.a, slot.b) = (handle.file, handle.inode);
-    slot.c = u64::from(length) | (handle.fd as u32 as u64) << 32;
-    (slot.small, slot.short) = (level, u16::from(handle.append) | u16::from(ends_line) << 1);
-    tasks::say(thread::current(), slot);
-    Some(())
-}
-
-/// Bytes written, and whether they end a line.
-fn extent(layout: &Layout, data: Obj) -> (u32, bool) {
-    if data.is_null() {
-        return (0, false);
-    }
-    if let Some(text) = names::utf8(data) {
-        return (text.len() as u32, text.ends_with('\n'));
-    }
-    let kind = layout.type_of(data);
-    if kind == object!(PyBytes_Type) || kind == object!(PyByteArray_Type) || kind == object!(PyMemoryView_Type) {
-        return bytes_extent(data).unwrap_or((0, false));
-    }
-    (0, false)
-}
-
-/// The same of what a buffer hands to the system: a view of its bytes. Other exporters could run code of the program.
-fn bytes_extent(data: Obj) -> Option<(u32, bool)> {
-    unsafe extern "C-unwind" {
-        fn PyObject_GetBuffer(exporter: Obj, view: *mut c_void, flags: c_int) -> c_int;
-        fn PyBuffer_Release(view: *mut c_void);
-    }
-    /// `Py_buffer`: address, exporter, length come first; the whole takes 80 bytes.
-    #[repr(C, align(8))]
-    struct View {
-        start: *const u8,
-        exporter: Obj,
-        length: isize,
-        rest: [u64; 13],
-    }
-    let mut view = View { start: std::ptr::null(), exporter: std::ptr::null_mut(), length: 0, rest: [0; 13] };
-    // SAFETY: a type of the interpreter's own with the buffer protocol; the view is given back before anything else runs.
-    unsafe {
-        if PyObject_GetBuffer(data, (&raw mut view).cast(), 0) != 0 {
-            ffi::PyErr_Clear();
-            return None;
-        }
-        let ends_line = view.length > 0 && *view.start.offset(view.length - 1) == b'\n';
-        let length = view.length.clamp(0, u32::MAX as isize) as u32;
-        PyBuffer_Release((&raw mut view).cast());
-        Some((length, ends_line))
     }
 }
 

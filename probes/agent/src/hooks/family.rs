@@ -1,0 +1,246 @@
+//! Other processes: locks and semaphores that processes share, and whatever comes in from outside (a pipe, a socket, the end
+//! of a child), after which this process may know what others have done. What came in is not looked at; nothing is said
+//! while there is no other process of the session.
+
+use std::ffi::CStr;
+use std::sync::atomic::{AtomicU8, Ordering};
+
+use racetrace_probes::wire::Kind;
+
+use crate::ffi::{self, Obj};
+use crate::hooks::{Call, exchange_all, of};
+use crate::layout::Layout;
+use crate::state::{self, Fixed};
+use crate::table::mix2;
+use crate::{names, object, ring, stacks, tasks, thread};
+
+pub fn start(layout: &Layout) {
+    // SAFETY: imports builtin modules.
+    let (io, os) = unsafe { (ffi::PyImport_ImportModule(c"_io".as_ptr()), ffi::PyImport_ImportModule(c"posix".as_ptr())) };
+    exchange_all(layout, os, &[c"fork", c"forkpty", c"posix_spawn", c"posix_spawnp"], begets);
+    exchange_all(layout, os, &[c"waitpid", c"wait", c"wait3", c"wait4", c"waitid"], waits);
+    exchange_all(layout, os, &[c"read"], reads_descriptor);
+    exchange_all(layout, of(io, c"FileIO"), &[c"readinto", c"read", c"readall"], reads_file);
+}
+
+/// `_posixsubprocess.fork_exec`.
+pub fn start_subprocess(layout: &Layout, module: Obj) {
+    exchange_all(layout, module, &[c"fork_exec"], begets);
+}
+
+pub fn start_sockets(layout: &Layout, module: Obj) {
+    let class = of(module, c"socket");
+    let names: &[&CStr] = &[c"recv", c"recv_into", c"recvfrom", c"recvfrom_into", c"recvmsg", c"_accept"];
+    exchange_all(layout, class, names, receives);
+}
+
+/// `_multiprocessing.SemLock`.
+pub fn start_semaphores(layout: &Layout, module: Obj) {
+    let class = of(module, c"SemLock");
+    exchange_all(layout, class, &[c"acquire", c"__enter__"], acquires);
+    exchange_all(layout, class, &[c"release", c"__exit__"], releases);
+}
+
+const UNKNOWN: u8 = 0;
+const ALONE: u8 = 1;
+const TOGETHER: u8 = 2;
+
+/// Are there other processes of this session?
+static OTHERS: AtomicU8 = AtomicU8::new(UNKNOWN);
+
+fn has_others(fixed: &Fixed) -> bool {
+    match OTHERS.load(Ordering::Relaxed) {
+        TOGETHER => true,
+        ALONE => false,
+        _ => {
+            let rings = std::fs::read_dir(format!("{}/rings", fixed.session)).map_or(0, Iterator::count);
+            OTHERS.store(if rings > 1 { TOGETHER } else { ALONE }, Ordering::Relaxed);
+            rings > 1
+        }
+    }
+}
+
+fn begets(call: &Call) -> Obj {
+    OTHERS.store(TOGETHER, Ordering::Relaxed);
+    call.go_on()
+}
+
+/// Says that something came in.
+fn heard() {
+    let Some(fixed) = state::fixed() else { return };
+    thread::outermost(|| {
+        if has_others(fixed) {
+            tasks::strand(fixed, thread::current(), tasks::current_frame(&fixed.layout));
+            tasks::say(thread::current(), ring::slot(Kind::Hear, thread::tid()));
+        }
+    });
+}
+
+fn receives(call: &Call) -> Obj {
+    let result = call.go_on();
+    if !result.is_null() {
+        heard();
+    }
+    result
+}
+
+/// A child has ended: a pid that is not 0, alone or first in a tuple.
+fn waits(call: &Call) -> Obj {
+    let result = call.go_on();
+    if !result.is_null()
+        && let Some(fixed) = state::fixed()
+        && thread::outermost(|| is_child(&fixed.layout, result)) == Some(true)
+    {
+        heard();
+    }
+    result
+}
+
+fn is_child(layout: &Layout, result: Obj) -> bool {
+    if result == object!(_Py_NoneStruct) {
+        return false;
+    }
+    if layout.type_of(result) != object!(PyTuple_Type) {
+        return true; // what `waitid` gives
+    }
+    // SAFETY: a tuple; its item is borrowed.
+    let pid = unsafe { if ffi::PyTuple_Size(result) > 0 { ffi::PyTuple_GetItem(result, 0) } else { return false } };
+    layout.type_of(pid) == object!(PyLong_Type) && names::small_int(layout, pid) != Some(0)
+}
+
+fn reads_descriptor(call: &Call) -> Obj {
+    let result = call.go_on();
+    if !result.is_null()
+        && let Some(fixed) = state::fixed()
+    {
+        let fd = call.argument(0, c"fd");
+        let number =
+            (!fd.is_null() && fixed.layout.type_of(fd) == object!(PyLong_Type)).then(|| names::small_int(&fixed.layout, fd));
+        if number.flatten().is_some_and(|fd| comes_from_outside(fd as i32)) {
+            heard();
+        }
+    }
+    result
+}
+
+/// `FileIO.readinto`, on pipes.
+fn reads_file(call: &Call) -> Obj {
+    let result = call.go_on();
+    if !result.is_null()
+        && let Some(fixed) = state::fixed()
+    {
+        // SAFETY: a `FileIO` has its descriptor after the header.
+        let fd: i32 = unsafe { ffi::field(call.receiver, fixed.layout.header) };
+        if comes_from_outside(fd) {
+            heard();
+        }
+    }
+    result
+}
+
+fn comes_from_outside(fd: i32) -> bool {
+    // SAFETY: a system call that only asks about a descriptor.
+    unsafe {
+        let mut status: libc::stat = std::mem::zeroed();
+        libc::fstat(fd, &raw mut status) == 0 && status.st_mode & libc::S_IFMT != libc::S_IFREG
+    }
+}
+
+/// A semaphore that processes share, by its name, and whether only one can have it.
+struct Shared {
+    name: String,
+    excludes: bool,
+    /// How often this process's thread has it, where it can have it more than once.
+    depth: Option<i64>,
+}
+
+fn shared(layout: &Layout, semaphore: Obj) -> Option<Shared> {
+    let number = |name: &CStr| {
+        let value = of(semaphore, name);
+        if value.is_null() {
+            return None;
+        }
+        let number = names::small_int(layout, value);
+        // SAFETY: the reference that `of` took.
+        unsafe { ffi::Py_DecRef(value) };
+        number
+    };
+    let text = of(semaphore, c"name");
+    let name = names::utf8(text).map(str::to_owned);
+    if !text.is_null() {
+        // SAFETY: as above.
+        unsafe { ffi::Py_DecRef(text) };
+    }
+    let recursive = number(c"kind") == Some(0);
+    let depth = recursive.then(|| count(layout, semaphore)).flatten();
+    Some(Shared { name: name?, excludes: number(c"maxvalue") == Some(1), depth })
+}
+
+/// `_count()`.
+fn count(layout: &Layout, semaphore: Obj) -> Option<i64> {
+    let method = of(semaphore, c"_count");
+    if method.is_null() {
+        return None;
+    }
+    // SAFETY: calls a method without arguments; references are given back.
+    unsafe {
+        let answer = ffi::PyObject_CallObject(method, std::ptr::null_mut());
+        ffi::Py_DecRef(method);
+        if answer.is_null() {
+            ffi::PyErr_Clear();
+            return None;
+        }
+        let count = names::small_int(layout, answer);
+        ffi::Py_DecRef(answer);
+        count
+    }
+}
+
+fn acquires(call: &Call) -> Obj {
+    let result = call.go_on();
+    if result == object!(_Py_TrueStruct)
+        && let Some(fixed) = state::fixed()
+    {
+        let semaphore = thread::outermost(|| shared(&fixed.layout, call.receiver)).flatten();
+        match semaphore {
+            Some(lock) if lock.excludes && lock.depth.is_none_or(|depth| depth == 1) => {
+                say(fixed, Kind::LockAcquired, &lock.name)
+            }
+            Some(lock) if lock.excludes => {}
+            _ => heard(),
+        }
+    }
+    result
+}
+
+fn releases(call: &Call) -> Obj {
+    if let Some(fixed) = state::fixed()
+        && let Some(lock) = thread::outermost(|| shared(&fixed.layout, call.receiver)).flatten()
+        && lock.excludes
+        && lock.depth.is_none_or(|depth| depth == 1)
+    {
+        say(fixed, Kind::LockReleased, &lock.name);
+    }
+    call.go_on()
+}
+
+fn say(fixed: &Fixed, kind: Kind, name: &str) {
+    const FILE: u8 = 5;
+    thread::outermost(|| {
+        let frame = tasks::current_frame(&fixed.layout);
+        tasks::strand(fixed, thread::current(), frame);
+        let stack = stacks::stack(fixed, frame, None);
+        let word = name.bytes().fold(0, |word, byte| mix2(word, u64::from(byte))) | 1;
+        let known = state::with(|state, _| state.objects.file_lock(&mut state.names, word, name));
+        let Some((id, new)) = known else { return };
+        let tell = |kind: Kind, small: u8| {
+            let mut slot = ring::slot(kind, thread::tid());
+            (slot.a, slot.b, slot.small, slot.stack) = (id, word, small, stack);
+            tasks::say(thread::current(), slot);
+        };
+        if new {
+            tell(Kind::LockNew, FILE);
+        }
+        tell(kind, 0);
+    });
+}

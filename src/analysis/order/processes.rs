@@ -1,0 +1,84 @@
+//! Several processes: a child begins after what its parent had done, and whoever hears from outside may know what others
+//! have done. More order is taken than there may be, never less: what came in is not looked at.
+
+use super::super::clock::{Knowledge, Stamp};
+use super::super::strand::StrandId;
+use super::super::world::World;
+use crate::event::ProcessId;
+
+/// Parents of parents that are followed.
+const DEEPEST: usize = 32;
+
+impl World {
+    /// All that other processes have done so far may be known to this strand from here on.
+    pub(super) fn hear(&mut self, strand: StrandId) {
+        let Some(own) = self.strands.get(strand).map(|strand| strand.process) else { return };
+        if self.processes.len() < 2 {
+            return;
+        }
+        let others: Vec<ProcessId> = self.processes().map(|(id, _)| id).filter(|id| *id != own).collect();
+        let reached: Vec<Stamp> = others.iter().flat_map(|other| self.reached(*other)).collect();
+        let ended: Vec<Knowledge> = others.iter().filter_map(|other| self.process(*other)?.farewell.clone()).collect();
+        if let Some(strand) = self.strands.get_mut(strand) {
+            reached.iter().for_each(|stamp| strand.clock.join(stamp));
+            ended.iter().for_each(|knowledge| strand.clock.join_all(knowledge));
+        }
+    }
+
+    /// What the first thread of a process knows: all that its parent had done when it came.
+    pub(super) fn known_at_start(&mut self, process: ProcessId) -> Knowledge {
+        let mut known = Knowledge::default();
+        let first = self.process(process).is_some_and(|process| process.threads.is_empty() && process.tokens.is_empty());
+        if let Some(parent) = self.parent_of(process).filter(|_| first) {
+            for stamp in self.reached(parent) {
+                known.join(&stamp);
+            }
+        }
+        known
+    }
+
+    /// The process is over: what its threads have done is kept for those who hear of it.
+    pub(super) fn say_farewell(&mut self, process: ProcessId) {
+        let mut known = Knowledge::default();
+        for stamp in self.reached(process) {
+            known.join(&stamp);
+        }
+        if let Some(process) = self.process_mut(process) {
+            process.farewell = Some(known);
+        }
+    }
+
+    /// Where the threads of a process are now; what they do from here on is later.
+    fn reached(&mut self, process: ProcessId) -> Vec<Stamp> {
+        let Some(state) = self.process(process) else { return Vec::new() };
+        let mut strands: Vec<StrandId> = state.threads.values().flat_map(|thread| [thread.own, thread.current]).collect();
+        strands.sort_unstable();
+        strands.dedup();
+        strands
+            .into_iter()
+            .filter_map(|id| {
+                let strand = self.strands.get_mut(id)?;
+                Some(strand.farewell.clone().unwrap_or_else(|| strand.clock.publish()))
+            })
+            .collect()
+    }
+
+    /// The watched process that started this one.
+    fn parent_of(&self, process: ProcessId) -> Option<ProcessId> {
+        let pid = self.process(process)?.info.parent.filter(|pid| *pid != 0)?;
+        self.processes().filter(|(id, other)| *id != process && other.info.pid == pid).map(|(id, _)| id).last()
+    }
+
+    /// Do both processes descend from one that is watched, so that all order between them has been seen, or heard of?
+    pub(in crate::analysis) fn related(&self, a: ProcessId, b: ProcessId) -> bool {
+        let root = |process: ProcessId| {
+            let mut at = process;
+            for _ in 0..DEEPEST {
+                let Some(parent) = self.parent_of(at) else { break };
+                at = parent;
+            }
+            at
+        };
+        a == b || root(a) == root(b)
+    }
+}
