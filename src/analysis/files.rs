@@ -353,10 +353,8 @@ impl Files {
 fn can_meet(world: &World, earlier: &Point, later: &Point, observed: bool) -> bool {
     let (earlier, later) = if earlier.time <= later.time { (earlier, later) } else { (later, earlier) };
     let (one, other) = (describe::process_of(world, earlier.strand), describe::process_of(world, later.strand));
-    observed
-        || (world.related(one, other)
-            && world.could_meet(earlier.strand, later.strand)
-            && !world.soft_before(earlier.at.moment, later.strand))
+    let apart = one != other && (!world.related(one, other) || world.may_know(other, one, earlier.time, later.time));
+    observed || (!apart && world.could_meet(earlier.strand, later.strand) && !world.soft_before(earlier.at.moment, later.strand))
 }
 
 fn again(world: &World, kind: Kind, handle: &Handle, one: &Point, other: &Point) -> super::findings::Again {

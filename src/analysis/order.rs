@@ -63,7 +63,7 @@ impl World {
                 }
                 self.history.note(Step { time: record.time, strand, what: What::Suspended });
             }
-            Event::Hear => self.hear(strand),
+            Event::Hear => self.hear(strand, record.time),
             Event::Signal { channel } => self.signal(strand, *channel, None),
             Event::Observe { channel } => self.observe(strand, *channel),
             Event::LockNew { lock, kind, stack } => {

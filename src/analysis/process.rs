@@ -19,6 +19,9 @@ pub struct Process {
     pub(super) threads: FxHashMap<Tid, ThreadState>,
     pub(super) tokens: FxHashMap<ThreadToken, TokenState>,
     pub(super) tasks: FxHashMap<TaskId, TaskState>,
+    /// When it was first heard of, and when something came in from other processes, in ascending order.
+    pub(super) started: u64,
+    pub(super) heard: Vec<u64>,
     /// What it had done when it ended.
     pub(super) farewell: Option<Knowledge>,
     pub(super) channels: Channels,

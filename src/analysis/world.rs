@@ -268,6 +268,7 @@ impl World {
             Event::Process(info) => {
                 definitions.set_version(info.python, info.free_threaded);
                 process.info = info.clone();
+                process.started = record.time;
             }
             Event::Text { id, text } => definitions.define_text(*id, text),
             Event::Code(info) => definitions.define_code(info),

@@ -48,6 +48,9 @@ impl World {
         let place = self.strands.get(strand).map(|strand| strand.process).zip(Some(stack));
         let by_user = place.is_some_and(|(process, stack)| self.is_outside_stdlib(process, stack));
         let says_alive = place.and_then(|(process, stack)| self.site(process, stack)).is_some_and(|site| site.says_alive);
+        // Records of other processes may come a little late: their hold ends when its release comes.
+        let others = self.holders_elsewhere(strand, lock);
+        let kept = others.clone().unwrap_or_default();
         let Some(held) = self.locks.get_mut(lock) else { return };
         if held.acquired.is_none() || by_user {
             held.acquired = Some(stack);
@@ -60,7 +63,14 @@ impl World {
             again.again = again.again.saturating_add(1);
             return;
         }
-        let stale = if held.excludes() { std::mem::take(&mut held.holders) } else { Vec::new() };
+        let stale = match others {
+            Some(others) => {
+                strand_state.held.retain(|entry| entry.lock != lock);
+                std::mem::replace(&mut held.holders, others)
+            }
+            None if held.excludes() => std::mem::take(&mut held.holders),
+            None => Vec::new(),
+        };
         held.holders.push(strand);
         held.writes.clear();
         if held.excludes() && !says_alive {
@@ -70,12 +80,20 @@ impl World {
             strand_state.held_changed();
         }
         // Its release was not seen: whoever held it does not any more.
-        for holder in stale.into_iter().filter(|holder| *holder != strand) {
+        for holder in stale.into_iter().filter(|holder| *holder != strand && !kept.contains(holder)) {
             if let Some(holder) = self.strands.get_mut(holder) {
                 holder.held.retain(|entry| entry.lock != lock);
                 holder.held_changed();
             }
         }
+    }
+
+    /// Of a lock on a file: those who hold it in other processes.
+    fn holders_elsewhere(&self, strand: StrandId, lock: LockId) -> Option<Vec<StrandId>> {
+        let held = self.locks.get(lock).filter(|lock| lock.kind == LockKind::File)?;
+        let process_of = |id: StrandId| self.strands.get(id).map(|strand| strand.process);
+        let own = process_of(strand);
+        Some(held.holders.iter().copied().filter(|holder| process_of(*holder) != own).collect())
     }
 
     /// Nobody holds what does not exist, whether or not its release was seen.

@@ -6,13 +6,20 @@ use super::super::strand::StrandId;
 use super::super::world::World;
 use crate::event::ProcessId;
 
+/// Times that are remembered; with more, the process is taken to hear all the time.
+const MOST_HEARD: usize = 1 << 17;
 /// Parents of parents that are followed.
 const DEEPEST: usize = 32;
 
 impl World {
     /// All that other processes have done so far may be known to this strand from here on.
-    pub(super) fn hear(&mut self, strand: StrandId) {
+    pub(super) fn hear(&mut self, strand: StrandId, time: u64) {
         let Some(own) = self.strands.get(strand).map(|strand| strand.process) else { return };
+        if let Some(process) = self.process_mut(own)
+            && process.heard.len() < MOST_HEARD
+        {
+            process.heard.push(time);
+        }
         if self.processes.len() < 2 {
             return;
         }
@@ -46,6 +53,28 @@ impl World {
         if let Some(process) = self.process_mut(process) {
             process.farewell = Some(known);
         }
+    }
+
+    /// Could `process` know, when it did something at `later`, what was done in `other` at `earlier`? By the clock: records
+    /// of different processes may come out of order by a little.
+    pub(in crate::analysis) fn may_know(&self, process: ProcessId, other: ProcessId, earlier: u64, later: u64) -> bool {
+        let (mut process, mut later) = (process, later);
+        for _ in 0..DEEPEST {
+            let Some(state) = self.process(process) else { return true };
+            let next = state.heard.get(state.heard.partition_point(|time| *time < earlier));
+            if state.heard.len() >= MOST_HEARD || next.is_some_and(|time| *time <= later) {
+                return true;
+            }
+            if state.started < earlier {
+                return false;
+            }
+            // It began later than that: with all that its parent knew then.
+            match self.parent_of(process) {
+                Some(parent) if parent != other => (process, later) = (parent, state.started),
+                _ => return true,
+            }
+        }
+        true
     }
 
     /// Where the threads of a process are now; what they do from here on is later.

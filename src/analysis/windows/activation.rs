@@ -129,8 +129,10 @@ impl Opens {
 
     /// The strand writes this part: reads that nobody could come after lead to a claim.
     pub fn write(&mut self, frame: FrameId, object: ObjectId, key: KeyId, write: &Past, in_task: bool) {
-        let Some((_, reads)) = self.frames.iter_mut().rev().find(|(other, _)| *other == frame) else { return };
-        for open in reads.iter_mut().filter(|open| open.object == object && open.key == key) {
+        let reads = self.frames.iter_mut().rev().find(|(other, _)| *other == frame).map(|(_, reads)| reads);
+        let spans = self.spans.iter_mut().map(|span| &mut span.open);
+        let opens = reads.into_iter().flatten().chain(spans);
+        for open in opens.filter(|open| open.object == object && open.key == key) {
             let unbroken = !unbroken(open.past.locks.as_deref(), write.locks.as_deref()).is_empty();
             open.claimed |= unbroken || (in_task && open.past.turns == write.turns);
         }

@@ -304,7 +304,8 @@ fn close_spans(
         let Some(open) = opens.take_span(code, span, below, now.access.object, &fits) else { continue };
         let looks_again = kind_of(now, which).is_some_and(|kind| inner.contains(&kind));
         let one_function = open.past.stack == past.stack;
-        if !looks_again && !one_function {
+        let claimed = open.claimed && kind_of(now, which) == Some(WindowKind::CheckThenAct);
+        if !looks_again && !one_function && !claimed {
             closed.push(Closed::new(which, &open, past.clone()));
         }
     }

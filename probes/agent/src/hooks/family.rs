@@ -1,9 +1,7 @@
 //! Other processes: locks and semaphores that processes share, and whatever comes in from outside (a pipe, a socket, the end
-//! of a child), after which this process may know what others have done. What came in is not looked at; nothing is said
-//! while there is no other process of the session.
+//! of a child), after which this process may know what others have done. What came in is not looked at.
 
 use std::ffi::CStr;
-use std::sync::atomic::{AtomicU8, Ordering};
 
 use racetrace_probes::wire::Kind;
 
@@ -17,15 +15,9 @@ use crate::{names, object, ring, stacks, tasks, thread};
 pub fn start(layout: &Layout) {
     // SAFETY: imports builtin modules.
     let (io, os) = unsafe { (ffi::PyImport_ImportModule(c"_io".as_ptr()), ffi::PyImport_ImportModule(c"posix".as_ptr())) };
-    exchange_all(layout, os, &[c"fork", c"forkpty", c"posix_spawn", c"posix_spawnp"], begets);
     exchange_all(layout, os, &[c"waitpid", c"wait", c"wait3", c"wait4", c"waitid"], waits);
     exchange_all(layout, os, &[c"read"], reads_descriptor);
     exchange_all(layout, of(io, c"FileIO"), &[c"readinto", c"read", c"readall"], reads_file);
-}
-
-/// `_posixsubprocess.fork_exec`.
-pub fn start_subprocess(layout: &Layout, module: Obj) {
-    exchange_all(layout, module, &[c"fork_exec"], begets);
 }
 
 pub fn start_sockets(layout: &Layout, module: Obj) {
@@ -41,38 +33,12 @@ pub fn start_semaphores(layout: &Layout, module: Obj) {
     exchange_all(layout, class, &[c"release", c"__exit__"], releases);
 }
 
-const UNKNOWN: u8 = 0;
-const ALONE: u8 = 1;
-const TOGETHER: u8 = 2;
-
-/// Are there other processes of this session?
-static OTHERS: AtomicU8 = AtomicU8::new(UNKNOWN);
-
-fn has_others(fixed: &Fixed) -> bool {
-    match OTHERS.load(Ordering::Relaxed) {
-        TOGETHER => true,
-        ALONE => false,
-        _ => {
-            let rings = std::fs::read_dir(format!("{}/rings", fixed.session)).map_or(0, Iterator::count);
-            OTHERS.store(if rings > 1 { TOGETHER } else { ALONE }, Ordering::Relaxed);
-            rings > 1
-        }
-    }
-}
-
-fn begets(call: &Call) -> Obj {
-    OTHERS.store(TOGETHER, Ordering::Relaxed);
-    call.go_on()
-}
-
 /// Says that something came in.
 fn heard() {
     let Some(fixed) = state::fixed() else { return };
     thread::outermost(|| {
-        if has_others(fixed) {
-            tasks::strand(fixed, thread::current(), tasks::current_frame(&fixed.layout));
-            tasks::say(thread::current(), ring::slot(Kind::Hear, thread::tid()));
-        }
+        tasks::strand(fixed, thread::current(), tasks::current_frame(&fixed.layout));
+        tasks::say(thread::current(), ring::slot(Kind::Hear, thread::tid()));
     });
 }
 

@@ -344,14 +344,12 @@ pub fn look_again(layout: &Layout) {
     static ASYNCIO: AtomicUsize = AtomicUsize::new(0);
     static FCNTL: AtomicUsize = AtomicUsize::new(0);
     static COVERAGE: AtomicUsize = AtomicUsize::new(0);
-    static SUBPROCESS: AtomicUsize = AtomicUsize::new(0);
     static SOCKET: AtomicUsize = AtomicUsize::new(0);
     static SEMAPHORES: AtomicUsize = AtomicUsize::new(0);
     for (name, done, start) in [
         (c"_queue", &QUEUES, queues::start as fn(&Layout, Obj)),
         (c"_asyncio", &ASYNCIO, asyncio::start),
         (c"fcntl", &FCNTL, files::start_locks),
-        (c"_posixsubprocess", &SUBPROCESS, family::start_subprocess),
         (c"_socket", &SOCKET, family::start_sockets),
         (c"_multiprocessing", &SEMAPHORES, family::start_semaphores),
         (c"coverage.tracer", &COVERAGE, crate::trace::start_beside_coverage),
