@@ -44,11 +44,12 @@ impl Known {
     }
 
     pub fn join(&mut self, other: &Known) {
-        if !Arc::ptr_eq(&self.base, &other.base) && !other.base.is_empty() {
-            if self.base.is_empty() {
-                self.base = Arc::clone(&other.base);
-            } else {
-                self.base = Arc::new(merge(&self.base, &other.base));
+        if !Arc::ptr_eq(&self.base, &other.base) {
+            match news_of(&self.base, &other.base) {
+                (_, false) => {}
+                // Sharing it makes the next comparison free.
+                (false, true) => self.base = Arc::clone(&other.base),
+                (true, true) => self.base = Arc::new(merge(&self.base, &other.base)),
             }
         }
         if !other.news.is_empty() {
@@ -77,6 +78,33 @@ impl Known {
 fn find(entries: &[(u32, u32)], chain: u32) -> Option<u32> {
     let at = entries.binary_search_by_key(&chain, |entry| entry.0).ok()?;
     entries.get(at).map(|entry| entry.1)
+}
+
+/// Does each of two lists sorted by chain say something that the other does not?
+fn news_of(left: &[(u32, u32)], right: &[(u32, u32)]) -> (bool, bool) {
+    let (mut left_has, mut right_has) = (false, false);
+    let (mut left, mut right) = (left.iter().peekable(), right.iter().peekable());
+    while !(left_has && right_has) {
+        match (left.peek(), right.peek()) {
+            (Some(a), Some(b)) if a.0 == b.0 => {
+                left_has |= a.1 > b.1;
+                right_has |= b.1 > a.1;
+                left.next();
+                right.next();
+            }
+            (Some(a), Some(b)) if a.0 > b.0 => {
+                right_has = true;
+                right.next();
+            }
+            (Some(_), _) => {
+                left_has = true;
+                left.next();
+            }
+            (None, Some(_)) => return (left_has, true),
+            (None, None) => break,
+        }
+    }
+    (left_has, right_has)
 }
 
 /// Union of two lists sorted by chain; the later tick wins.
@@ -266,6 +294,22 @@ mod tests {
         assert!(b.soft_after(first) && !b.hard_after(first));
         c.join(&b.publish());
         assert!(c.soft_after(first) && !c.hard_after(first));
+    }
+
+    #[test]
+    fn a_list_that_says_all_that_another_does_is_shared() {
+        let more = [(1, 5), (3, 2), (4, 1)];
+        assert_eq!(news_of(&more, &[(1, 4), (4, 1)]), (true, false));
+        assert_eq!(news_of(&[(3, 2)], &more), (false, true));
+        assert_eq!(news_of(&more, &more), (false, false));
+        assert_eq!(news_of(&more, &[(2, 1)]), (true, true));
+        assert_eq!(news_of(&[(1, 6)], &more), (true, true));
+        let mut known = Known { base: Arc::new(vec![(3, 1)]), news: Vec::new() };
+        let other = Known { base: Arc::new(more.to_vec()), news: Vec::new() };
+        known.join(&other);
+        assert!(Arc::ptr_eq(&known.base, &other.base));
+        known.join(&Known { base: Arc::new(vec![(2, 9), (3, 1)]), news: Vec::new() });
+        assert_eq!(*known.base, [(1, 5), (2, 9), (3, 2), (4, 1)]);
     }
 
     #[test]

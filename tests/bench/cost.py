@@ -120,7 +120,7 @@ def serve(child, requests):
 
 
 def watch(pid, peaks, over):
-    """Peak memory in MiB of the process and its descendants, by name: the program and the tool apart."""
+    """Peak memory in MiB of the process and its descendants, by name: the program and the tool apart; the tool's CPU seconds."""
     while True:
         for process in family(pid):
             try:
@@ -128,6 +128,10 @@ def watch(pid, peaks, over):
                     fields = dict(line.split(":", 1) for line in status)
                 name = "racetrace" if fields["Name"].strip() == "racetrace" else "program"
                 peaks[name] = max(peaks.get(name, 0), int(fields["VmHWM"].split()[0]) / 1024)
+                if name == "racetrace":
+                    with open(f"/proc/{process}/stat") as stat:
+                        ticks = stat.read().rsplit(")", 1)[1].split()[11:13]
+                    peaks["seconds"] = sum(map(int, ticks)) / os.sysconf("SC_CLK_TCK")
             except (OSError, KeyError):
                 continue
         if over.wait(0.05):
@@ -175,8 +179,12 @@ def compare(row, tool, python, rounds, quick):
     memory = middle([peaks.get("program", 0) for _, _, peaks in results["racetrace"]])
     own = middle([peaks.get("racetrace", 0) for _, _, peaks in results["racetrace"]])
     spread = f"{min(ratios):.2f}-{max(ratios):.2f}" if ratios else ""
+    plain_cpu = middle([cpu for _, cpu, _ in results["plain"]])
+    tool_cpu = middle([peaks.get("seconds", 0) for _, _, peaks in results["racetrace"]])
+    program_cpu = middle([cpu - peaks.get("seconds", 0) for _, cpu, peaks in results["racetrace"]])
     cells = [what, f"{middle(walls['plain']):.2f} s", f"{middle(walls['racetrace']):.2f} s",
              f"**{middle(ratios):.2f}** ({spread})", f"{bound or ''}",
+             f"{plain_cpu:.2f} s", f"{program_cpu:.2f} s ({program_cpu / plain_cpu:.2f}) + {tool_cpu:.2f} s",
              f"{plain_memory:.0f}", f"{memory:.0f} + {own:.0f}"]
     for peer in PEERS:
         if peer not in peers or results[peer] == []:
@@ -231,8 +239,9 @@ def main():
           f"load {os.getloadavg()[0]:.1f}, {options.rounds} rounds in turns, medians\n")
     if options.steady:
         return steady(options.racetrace, python, options.steady)
-    print("| program | plain | racetrace | ratio (range) | bound | MiB plain | MiB program + tool | settrace | threadcheck |")
-    print("|---|---|---|---|---|---|---|---|---|")
+    print("| program | plain | racetrace | ratio (range) | bound | CPU plain | CPU program (ratio) + tool | MiB plain "
+          "| MiB program + tool | settrace | threadcheck |")
+    print("|---|---|---|---|---|---|---|---|---|---|---|")
     for row in ROWS:
         if not options.only or row[0] in options.only:
             row = row[:4] + ((),) if options.no_peers else row
