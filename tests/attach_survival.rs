@@ -86,7 +86,8 @@ print('done', flush=True)
 /// What the kernel tells about a process, without what changes by time passing or by memory being read.
 fn traits(pid: u32) -> BTreeMap<String, String> {
     let read = |name: &str| fs::read_to_string(format!("/proc/{pid}/{name}")).expect("it lives");
-    let changing = ["VmHWM", "VmRSS", "RssAnon", "RssFile", "RssShmem", "VmPTE", "VmSwap", "voluntary", "nonvoluntary"];
+    // SigQ counts the signals of all the user's processes; those of this one are SigPnd and ShdPnd.
+    let changing = ["SigQ", "VmHWM", "VmRSS", "RssAnon", "RssFile", "RssShmem", "VmPTE", "VmSwap", "voluntary", "nonvoluntary"];
     let status = read("status");
     let fields = status.lines().filter_map(|line| line.split_once(':'));
     let fields = fields.filter(|(name, _)| !changing.iter().any(|prefix| name.starts_with(prefix)));
