@@ -2,6 +2,7 @@
 //! dependence graph and its use in optimization", 1987). Exceptions do not count as branches here.
 
 use crate::block::Block;
+use crate::flow::Flow;
 
 /// A block that ends in a branch, and the way taken: `jump` or straight on.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -21,6 +22,18 @@ pub struct Control {
 const NONE: u32 = u32::MAX;
 
 impl Control {
+    /// The control of a function: entered by its first block, and by its handlers.
+    #[must_use]
+    pub fn of(flow: &Flow) -> Control {
+        let handlers = flow.handlers.iter().filter_map(|handler| flow.block_of.get(handler.target as usize).copied());
+        let mut roots: Vec<u32> = handlers.collect();
+        roots.sort_unstable();
+        roots.dedup();
+        roots.retain(|root| *root != 0);
+        roots.insert(0, 0);
+        Control::new(&flow.blocks, &roots)
+    }
+
     /// `roots` are the blocks that control enters by: the first, and the handlers.
     #[must_use]
     pub fn new(blocks: &[Block], roots: &[u32]) -> Control {

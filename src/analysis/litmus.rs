@@ -65,6 +65,11 @@ impl Litmus {
         self.analysis.record(&Record { time: self.time, process: PROCESS, thread, event });
     }
 
+    /// Lets time go by.
+    pub fn pause(&mut self, nanoseconds: u64) {
+        self.time += nanoseconds;
+    }
+
     /// Says it as that strand: a task is switched to first.
     pub fn by(&mut self, who: Who, event: Event) {
         if who.task.is_some() && self.running.get(&who.tid).copied().flatten() != who.task {

@@ -5,14 +5,18 @@
 //! |---|---|
 //! | [`waits`] | deadlocks, locks whose owner is gone |
 //! | [`windows`] | stale values, two strands in one window |
+//! | [`ahead`] | strands that nothing keeps from coming into each other's windows |
+//! | [`working`] | windows that several freely running threads come to |
 //! | [`loops`] | containers that change while a loop walks them |
 //! | [`awaits`] | locks held across an await |
 
+mod ahead;
 mod awaits;
 mod describe;
 mod loops;
 mod waits;
 mod windows;
+mod working;
 
 use super::Detector;
 use super::findings::Findings;
@@ -46,16 +50,26 @@ pub(crate) struct Seen<'a> {
 pub struct Sampled {
     waits: waits::Waiting,
     windows: windows::Windows,
+    ahead: ahead::Comings,
+    working: working::Working,
     awaits: awaits::Awaits,
 }
 
 impl Detector for Sampled {
     fn record(&mut self, world: &World, record: &Record, findings: &mut Findings) {
+        if let Event::ThreadBegin { .. } = record.event {
+            self.working.begins(record.thread, record.time);
+        }
         let Event::Sample(sample) = &record.event else { return };
         let seen = Seen { world, process: record.process, time: record.time, sample };
         self.waits.look(&seen, findings);
         self.windows.look(&seen, findings);
+        self.ahead.look(&seen, findings);
+        self.working.look(&seen, findings);
         loops::look(&seen, findings);
         self.awaits.look(&seen, findings);
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -91,8 +91,15 @@ impl<M: Memory> Python<M> {
             }
         }
         let class = self.type_of(object)?;
-        let start = if class.has(flags::TYPE) { object } else { class.at };
-        for base in self.tuple(self.memory.pointer(start.plus(self.layout.r#type.mro))?)?.into_iter().take(MOST_BASES) {
+        self.class_attribute(if class.has(flags::TYPE) { object } else { class.at }, name)
+    }
+
+    /// The attribute of a class, or of the first of its bases that has it.
+    ///
+    /// # Errors
+    /// When a class cannot be read.
+    pub fn class_attribute(&self, class: RemoteAddr, name: &str) -> Result<Option<RemoteAddr>, Fault> {
+        for base in self.tuple(self.memory.pointer(class.plus(self.layout.r#type.mro))?)?.into_iter().take(MOST_BASES) {
             let dict = self.memory.pointer(base.plus(self.layout.r#type.dict))?;
             // Static types keep their dict elsewhere from 3.12 on; none of them has attributes of interest.
             if dict.is_null() {
@@ -103,6 +110,17 @@ impl<M: Memory> Python<M> {
             }
         }
         Ok(None)
+    }
+
+    /// Is the attribute a property, or computed in another way by the object's class?
+    pub fn is_computed(&self, object: RemoteAddr, name: &str) -> bool {
+        let Ok(Some(found)) = self.attribute(object, name) else { return false };
+        let Ok(class) = self.type_of(found) else { return true };
+        let has = |method: &str| class.has(flags::HEAP) && matches!(self.class_attribute(class.at, method), Ok(Some(_)));
+        match class.name.as_str() {
+            "property" | "getset_descriptor" | "functools.cached_property" => true,
+            _ => has("__get__"),
+        }
     }
 
     /// Is a class of that name among the bases of `class`, or `class` itself?

@@ -6,26 +6,44 @@ use crate::target::memory::Memory;
 use super::python::Python;
 
 impl<M: Memory> Python<M> {
-    /// The container behind an iterator, the size that it had when the loop began, and the size that it has now; for
-    /// iterators that remember (of dicts, their views, and sets). A loop over a list goes by position and remembers none.
-    pub fn walked(&self, iterator: RemoteAddr) -> Option<(RemoteAddr, u64, u64)> {
+    /// Where the element of a list lies, counted from the end if `index` is negative.
+    pub fn list_slot(&self, list: RemoteAddr, index: i64) -> Option<RemoteAddr> {
+        let size = self.memory.u64(list.plus(self.layout.object.size)).ok()?.cast_signed();
+        let index = if index < 0 { index.checked_add(size)? } else { index };
+        let items = self.memory.pointer(list.plus(self.layout.list.items)).ok()?;
+        (0..size).contains(&index).then(|| items.offset(index.wrapping_mul(8)))
+    }
+
+    /// The container that an iterator walks.
+    pub fn walked(&self, iterator: RemoteAddr) -> Option<Walked> {
         let class = self.type_of(iterator).ok()?;
         let header = self.layout.object.header;
-        // {header, container, size at the beginning, position, …}
-        let size_at = match class.name.as_str() {
-            "dict_keyiterator" | "dict_valueiterator" | "dict_itemiterator" => self.layout.dict.used,
-            "set_iterator" => self.layout.set.used,
+        // {header, container, size at the beginning, position, …}; of lists {header, position, list}
+        let (at, size_at) = match class.name.as_str() {
+            "dict_keyiterator" | "dict_valueiterator" | "dict_itemiterator" => (header, self.layout.dict.used),
+            "set_iterator" => (header, self.layout.set.used),
+            "list_iterator" => (header + 8, self.layout.object.size),
             _ => return None,
         };
-        let container = self.memory.pointer(iterator.plus(header)).ok()?;
+        let container = self.memory.pointer(iterator.plus(at)).ok()?;
         if container.is_null() {
             return None;
         }
-        let began = self.memory.u64(iterator.plus(header + 8)).ok()?;
         let now = self.memory.u64(container.plus(size_at)).ok()?;
+        // A loop over a list goes by position and remembers no size.
+        let began = if at == header { self.memory.u64(iterator.plus(header + 8)).ok()? } else { now };
         // Once the loop has noticed, the iterator holds a number that no container has.
-        (began != now && began < LARGEST_CONTAINER).then_some((container, began, now))
+        (began < LARGEST_CONTAINER).then_some(Walked { container, began, now })
     }
+}
+
+/// What a suspended loop knows of the container that it walks.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Walked {
+    pub container: RemoteAddr,
+    /// The container's size when the loop began, and now.
+    pub began: u64,
+    pub now: u64,
 }
 
 const LARGEST_CONTAINER: u64 = 1 << 40;

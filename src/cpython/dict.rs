@@ -28,6 +28,14 @@ struct Table {
     split: Option<RemoteAddr>,
 }
 
+impl Table {
+    /// Where the value of the entry with that index lies.
+    fn slot(&self, index: u64) -> RemoteAddr {
+        let beside = self.entries.plus(index * self.stride + self.value);
+        self.split.map_or(beside, |values| values.plus(8 * index))
+    }
+}
+
 /// An entry of a dict.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Entry {
@@ -38,6 +46,7 @@ pub struct Entry {
 }
 
 const MOST_ENTRIES: u64 = 1 << 16;
+const MOST_KEYS: usize = 1 << 14;
 
 impl<M: Memory> Python<M> {
     /// The slot of `key`'s value. A resize moves it: compare [`Python::dict_keys`] before relying on it again.
@@ -87,7 +96,7 @@ impl<M: Memory> Python<M> {
 
     fn entries(&self, table: &Table, limit: usize) -> Result<Vec<Entry>, Fault> {
         let mut found = Vec::new();
-        self.each(table, |entry| {
+        self.each(table, |_, entry| {
             let value = match table.split {
                 Some(_) => self.memory.pointer(entry.slot).unwrap_or(RemoteAddr::NULL),
                 None => entry.value,
@@ -141,7 +150,7 @@ impl<M: Memory> Python<M> {
         if table.count > MOST_ENTRIES { Err(Fault::Unreadable(keys)) } else { Ok(table) }
     }
 
-    fn each(&self, table: &Table, mut visit: impl FnMut(Entry) -> bool) -> Result<(), Fault> {
+    fn each(&self, table: &Table, mut visit: impl FnMut(u64, Entry) -> bool) -> Result<(), Fault> {
         let len = usize::try_from(table.count * table.stride).unwrap_or(0);
         let bytes = self.memory.bytes(table.entries, len)?;
         for index in 0..table.count {
@@ -150,8 +159,8 @@ impl<M: Memory> Python<M> {
             if key.is_null() {
                 continue;
             }
-            let slot = table.split.map_or(table.entries.plus(at + table.value), |values| values.plus(8 * index));
-            if visit(Entry { key, slot, value: RemoteAddr(word_at(&bytes, at + table.value)) }) {
+            let slot = table.slot(index);
+            if visit(index, Entry { key, slot, value: RemoteAddr(word_at(&bytes, at + table.value)) }) {
                 break;
             }
         }
@@ -159,10 +168,30 @@ impl<M: Memory> Python<M> {
     }
 
     fn slot_in(&self, table: &Table, key: Key<'_>) -> Result<Option<RemoteAddr>, Fault> {
+        let Key::Text(text) = key else { return Ok(self.find(table, key)?.map(|(index, _)| table.slot(index))) };
+        let name = (table.entries, text.to_owned());
+        let known = self.keys.borrow().get(&name).copied();
+        if let Some((index, object)) = known
+            && index < table.count
+            && self.memory.pointer(table.entries.plus(index * table.stride + table.key)) == Ok(object)
+        {
+            return Ok(Some(table.slot(index)));
+        }
+        let Some((index, object)) = self.find(table, key)? else { return Ok(None) };
+        let mut keys = self.keys.borrow_mut();
+        if keys.len() >= MOST_KEYS {
+            keys.clear();
+        }
+        keys.insert(name, (index, object));
+        Ok(Some(table.slot(index)))
+    }
+
+    /// The index and the key object of a key's entry.
+    fn find(&self, table: &Table, key: Key<'_>) -> Result<Option<(u64, RemoteAddr)>, Fault> {
         let mut found = None;
-        self.each(table, |entry| {
+        self.each(table, |index, entry| {
             if self.is_key(entry.key, key) {
-                found = Some(entry.slot);
+                found = Some((index, entry.key));
             }
             found.is_some()
         })?;

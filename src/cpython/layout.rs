@@ -58,6 +58,8 @@ pub struct Thread {
     pub cframe: Option<u64>,
     /// The current frame, within the thread or within that structure.
     pub frame: u64,
+    /// A 32-bit word that is 0 while the thread runs no Python code (free-threaded builds).
+    pub state: Option<u64>,
 }
 
 #[derive(Debug, Clone, Deserialize)]

@@ -95,6 +95,7 @@ impl<M: Memory> Python<M> {
     /// Forgets the types that were seen: classes can go away, and their places be used again.
     pub fn forget_types(&self) {
         self.types.borrow_mut().clear();
+        self.keys.borrow_mut().clear();
     }
 
     /// # Errors

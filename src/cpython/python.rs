@@ -24,6 +24,8 @@ pub struct Python<M> {
     pub version: Version,
     pub runtime: RemoteAddr,
     pub(super) types: RefCell<HashMap<RemoteAddr, Rc<TypeInfo>>>,
+    /// Where text keys were found: by the table's entries and the text, the index and the key object.
+    pub(super) keys: RefCell<HashMap<(RemoteAddr, String), (u64, RemoteAddr)>>,
 }
 
 /// One (sub-)interpreter.
@@ -70,6 +72,7 @@ impl<M: Memory> Python<M> {
             version: runtime.version,
             runtime: runtime.at,
             types: RefCell::default(),
+            keys: RefCell::default(),
         }
     }
 

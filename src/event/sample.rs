@@ -28,7 +28,19 @@ pub struct StrandState {
     pub waits: Waits,
     pub holds: Vec<Hold>,
     pub windows: Vec<OpenWindow>,
+    #[serde(default)]
+    pub spans: Vec<OpenSpan>,
     pub loops: Vec<OpenLoop>,
+    /// What it is about to do, with nothing in between that could make it wait for another strand.
+    #[serde(default)]
+    pub coming: Vec<Coming>,
+    /// Windows that it comes to, at whatever moment, with nothing on its whole stack that could take a lock or wait, and on
+    /// subjects that were there before the thread.
+    #[serde(default)]
+    pub working: Vec<Coming>,
+    /// Coroutines that its code makes and throws away.
+    #[serde(default)]
+    pub dropped: Vec<Dropped>,
 }
 
 /// What a strand cannot go on without.
@@ -41,6 +53,9 @@ pub enum Waits {
         patience: Patience,
         /// A lock of asyncio's.
         by_task: bool,
+        /// The code that waits also gives the lock back: it is no signal.
+        #[serde(default)]
+        mutex: bool,
     },
     /// The end of a thread.
     Thread(Tid),
@@ -74,6 +89,47 @@ pub struct OpenWindow {
     pub subject: SubjectValue,
 }
 
+/// A call that makes a coroutine, whose result is thrown away at once.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+pub struct Dropped {
+    pub made: StackId,
+    /// The coroutine's qualified name.
+    pub name: TextId,
+}
+
+/// A strand stands between a call that has read a subject and one that will store it.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+pub struct OpenSpan {
+    /// Where the strand stands, from the frame that makes both calls.
+    pub stack: StackId,
+    /// In the functions that are called.
+    pub read: StackId,
+    pub write: StackId,
+    /// A branch decides about the second call; else it is given what the first one returned.
+    pub checks: bool,
+    pub object: ObjectId,
+    pub key: KeyId,
+}
+
+/// An access that a strand is bound to come to from where it stands.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+pub struct Coming {
+    /// Where the strand stands, from the frame that the access is in.
+    pub stack: StackId,
+    pub what: Ahead,
+    pub object: ObjectId,
+    pub key: KeyId,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+pub enum Ahead {
+    /// A window, by its number in the plan of the frame's code.
+    Window { window: u16, read: StackId, write: StackId },
+    /// A store, or what takes an element away.
+    /// `resizes`: it changes the number of elements, or their places.
+    Write { write: StackId, resizes: bool },
+}
+
 /// The value that a strand carries inside its window, against the one that the subject has.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 pub enum SubjectValue {
@@ -85,7 +141,7 @@ pub enum SubjectValue {
     Stale { held: Value, now: Value },
 }
 
-/// A strand stands in a loop over a container whose size has changed since the loop began.
+/// A strand stands in a loop over a container whose size has changed since the loop began, or is about to be changed.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 pub struct OpenLoop {
     /// Where the strand stands, and where the loop asks for its next element.

@@ -25,7 +25,7 @@ pub(super) fn plan(code: &Code, version: Version) -> Result<Plan, PlanError> {
     let mut idents = Idents::new(code, &flow);
     let module = code.flags & OPTIMIZED == 0 && code.name == "<module>";
     let accesses = access::find(&access::Source { code, flow: &flow, module }, &mut idents);
-    let control = Control::new(&flow.blocks, &roots(&flow));
+    let control = Control::of(&flow);
     let kept = escape::kept(code, &flow, &idents);
     let is_kept = |access: &Access| access.container.is_some_and(|container| kept.get(container as usize) == Some(&true));
     let own: Vec<bool> = accesses.iter().map(is_kept).collect();
@@ -36,17 +36,6 @@ pub(super) fn plan(code: &Code, version: Version) -> Result<Plan, PlanError> {
     let watches = watches(&facts, &taken);
     let enter = windows.iter().any(|window| !window.dominated).then(|| first_offset(&flow));
     Ok(Plan { watches, windows, spans, enter, paths: paths(&facts) })
-}
-
-/// Where control enters: the first block, and those of handlers.
-fn roots(flow: &Flow) -> Vec<u32> {
-    let handlers = flow.handlers.iter().filter_map(|handler| flow.block_of.get(handler.target as usize).copied());
-    let mut roots: Vec<u32> = handlers.collect();
-    roots.sort_unstable();
-    roots.dedup();
-    roots.retain(|root| *root != 0);
-    roots.insert(0, 0);
-    roots
 }
 
 fn watches(facts: &Facts<'_>, taken: &[bool]) -> Vec<Watch> {

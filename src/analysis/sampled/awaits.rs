@@ -1,12 +1,12 @@
-//! Locks and awaits: a thread's lock in the hands of a suspended task, and an asyncio lock that its holder keeps over a
+//! What goes wrong around awaits: a coroutine that is never run, a thread's lock in the hands of a suspended task, and an asyncio lock that its holder keeps over a
 //! long await while others wait for it.
 
 use std::collections::HashMap;
 
-use super::describe::{access, is_users, lock_name, name, place, sampled};
+use super::describe::{access, is_in_users_code, is_users, lock_name, name, place, sampled};
 use super::{Findings, Seen, Who};
 use crate::analysis::describe::Draft;
-use crate::event::sample::{Hold, StrandState, Waits};
+use crate::event::sample::{Dropped, Hold, StrandState, Waits};
 use crate::event::{ObjectId, StackId};
 use crate::finding::{Evidence, Kind, Severity, Subject};
 
@@ -23,6 +23,11 @@ const SIGHTINGS: u32 = 8;
 
 impl Awaits {
     pub fn look(&mut self, seen: &Seen<'_>, findings: &mut Findings) {
+        for state in &seen.sample.strands {
+            for dropped in state.dropped.iter().filter(|dropped| is_in_users_code(seen, dropped.made)) {
+                never_run(seen, state, dropped, findings);
+            }
+        }
         let mut since = HashMap::new();
         for state in seen.sample.strands.iter().filter(|state| state.task.is_some()) {
             for hold in &state.holds {
@@ -55,6 +60,24 @@ fn waiting_for(seen: &Seen<'_>, holder: &StrandState, wanted: ObjectId) -> usize
         Who::of(state) != Who::of(holder) && matches!(state.waits, Waits::Lock { lock, by_task: true, .. } if lock == wanted)
     };
     seen.sample.strands.iter().filter(waits).count()
+}
+
+fn never_run(seen: &Seen<'_>, state: &StrandState, dropped: &Dropped, findings: &mut Findings) {
+    let called = seen.world.text(seen.process, dropped.name).to_owned();
+    findings.add(sampled(
+        seen,
+        Draft {
+            kind: Kind::UnawaitedCoroutine,
+            severity: Severity::Warning,
+            evidence: Evidence::Possible,
+            message: format!("the coroutine {called} is made here and dropped without ever having run"),
+            why: Some("calling an async function only makes a coroutine; nothing keeps or awaits it here".to_owned()),
+            observed: Some(format!("{} runs this code", name(seen, state))),
+            help: "await it, or hand it to asyncio.create_task".to_owned(),
+            accesses: vec![access(seen, "create", "makes the coroutine, which nothing ever runs", state, dropped.made)],
+            subject: Subject { kind: "coroutine".to_owned(), name: called },
+        },
+    ));
 }
 
 fn across_await(seen: &Seen<'_>, state: &StrandState, hold: &Hold, findings: &mut Findings) {

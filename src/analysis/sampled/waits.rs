@@ -3,7 +3,7 @@
 
 use std::collections::HashSet;
 
-use super::describe::{access, lock_name, name, place, sampled};
+use super::describe::{access, is_in_users_code, lock_name, name, place, sampled};
 use super::{Findings, Seen, Who};
 use crate::analysis::describe::Draft;
 use crate::event::sample::{StrandState, Waits};
@@ -17,7 +17,12 @@ pub struct Waiting {
     before: Vec<Vec<(Who, ObjectId)>>,
     /// How often in a row a cycle among tasks only has been seen.
     lasting: u32,
+    /// Since when every thread of the process waits for ever.
+    standing: Option<u64>,
 }
+
+/// This long must all threads have stood still.
+const STANDSTILL: u64 = 400_000_000;
 
 /// Tasks give no sign of having run: a cycle that includes no thread must be seen this often.
 const TASK_SIGHTINGS: u32 = 5;
@@ -51,6 +56,29 @@ impl Waiting {
             }
         }
         self.before = signatures;
+        self.standstill(seen, findings);
+    }
+
+    /// Every thread of the process waits for ever: a lock that one of them waits for has nobody left to release it.
+    fn standstill(&mut self, seen: &Seen<'_>, findings: &mut Findings) {
+        let strands = &seen.sample.strands;
+        let waits = |state: &&StrandState| {
+            matches!(state.waits, Waits::Lock { patience: Patience::Forever, .. } | Waits::Thread(_)) && state.still
+        };
+        let all = strands.iter().filter(waits).count() as u64 == u64::from(seen.sample.seen);
+        let since = *self.standing.get_or_insert(seen.time);
+        if !all || seen.sample.unread > 0 {
+            self.standing = None;
+        } else if seen.time.saturating_sub(since) >= STANDSTILL {
+            let is_mutex = |state: &&StrandState| matches!(state.waits, Waits::Lock { mutex: true, .. });
+            for state in strands.iter().filter(is_mutex).filter(|state| is_in_users_code(seen, state.stack)) {
+                let Waits::Lock { lock, .. } = state.waits else { continue };
+                let held = strands.iter().any(|other| other.holds.iter().any(|hold| hold.lock == lock));
+                if !held && self.told.insert(vec![Who::of(state)]) {
+                    findings.add(abandoned(seen, state, lock));
+                }
+            }
+        }
     }
 
     /// Has nobody in the cycle run since the sample before?
@@ -125,6 +153,24 @@ fn signature(strands: &[StrandState], cycle: &[usize]) -> Vec<(Who, ObjectId)> {
         _ => ObjectId(0),
     };
     cycle.iter().filter_map(|&index| strands.get(index)).map(|state| (Who::of(state), waited(state))).collect()
+}
+
+fn abandoned(seen: &Seen<'_>, state: &StrandState, lock: ObjectId) -> Finding {
+    let called = lock_name(seen, lock);
+    let observed =
+        format!("{} waits at {} for {called}, and all other threads wait too", name(seen, state), place(seen, state.stack));
+    let draft = Draft {
+        kind: Kind::Deadlock,
+        severity: Severity::Error,
+        evidence: Evidence::Observed,
+        message: format!("deadlock on {called}: {} waits for it, and nobody is left to release it", name(seen, state)),
+        observed: Some(observed),
+        why: Some("whoever took it has ended, or is gone from where it took it, without releasing it".to_owned()),
+        help: format!("release {called} whatever happens: take it with a `with` block instead of acquire() and release()"),
+        accesses: vec![access(seen, "acquire", &format!("waits for {called}"), state, state.stack)],
+        subject: Subject { kind: "locks".to_owned(), name: called },
+    };
+    sampled(seen, draft)
 }
 
 fn describe_cycle(seen: &Seen<'_>, edges: &[Vec<Edge>], cycle: &[usize]) -> Finding {

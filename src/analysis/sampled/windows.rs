@@ -3,13 +3,13 @@
 
 use std::collections::HashMap;
 
-use racetrace_probes::plan::{Window, WindowKind};
+use racetrace_probes::plan::{SwitchWhy, Window, WindowKind};
 
 use super::describe::{access, is_in_users_code, name, place, sampled, value};
 use super::{Findings, Seen, Who};
 use crate::analysis::describe::Draft;
 use crate::analysis::naming;
-use crate::event::sample::{OpenWindow, StrandState, SubjectValue};
+use crate::event::sample::{OpenSpan, OpenWindow, StrandState, SubjectValue};
 use crate::event::{KeyId, ObjectId};
 use crate::finding::{AccessReport, Evidence, Finding, Kind, Severity, Subject};
 
@@ -30,10 +30,27 @@ const MOST_SUBJECTS: usize = 1 << 16;
 
 /// A window of a strand of the sample.
 #[derive(Clone, Copy)]
-struct Inside<'a> {
-    state: &'a StrandState,
-    open: &'a OpenWindow,
-    window: &'a Window,
+pub(super) struct Inside<'a> {
+    pub state: &'a StrandState,
+    pub open: OpenWindow,
+    pub nature: Nature,
+}
+
+/// What the code says about a window.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Nature {
+    pub kind: WindowKind,
+    /// A task can be suspended inside.
+    pub suspends: bool,
+    /// The interpreter can switch strands inside, for a reason that is certain.
+    pub switches: bool,
+}
+
+impl Nature {
+    fn of(window: &Window) -> Nature {
+        let switches = window.switch.as_ref().is_some_and(|switch| switch.why != SwitchWhy::Operator);
+        Nature { kind: window.kind, suspends: window.suspends, switches }
+    }
 }
 
 impl Windows {
@@ -78,7 +95,7 @@ impl Windows {
         let other = visitors
             .iter()
             .find(|other| other.who != Who::of(one.state) && !other.locks.iter().any(|lock| own.contains(lock)))?;
-        let subject = subject(seen, one.open);
+        let subject = subject(seen, &one.open);
         let (held, now) = (value(seen, held), value(seen, now));
         let observed = format!(
             "{} holds {held} since {} and stands at {}; {} is {now} by now and will be overwritten at {}",
@@ -89,13 +106,11 @@ impl Windows {
             place(seen, one.open.write),
         );
         let (read, write) = accesses(seen, one);
-        Some(draft(
+        let why = "another strand stored a new value between the read and the write that depends on it".to_owned();
+        Some(describe(
             seen,
             one,
-            subject,
-            observed,
-            "another strand stored a new value between the read and the write that depends on it",
-            vec![read, write, other.access.clone()],
+            Story { subject, observed, why, accesses: vec![read, write, other.access.clone()], sure: OBSERVED },
         ))
     }
 }
@@ -104,23 +119,29 @@ fn locks(state: &StrandState) -> Vec<ObjectId> {
     state.holds.iter().map(|hold| hold.lock).collect()
 }
 
-fn collect<'a>(seen: &Seen<'a>) -> Vec<Inside<'a>> {
+pub(super) fn collect<'a>(seen: &Seen<'a>) -> Vec<Inside<'a>> {
     let mut inside = Vec::new();
     for state in &seen.sample.strands {
-        for open in &state.windows {
-            let window = window(seen, open);
-            if let Some(window) = window.filter(|_| is_in_users_code(seen, open.stack)) {
-                inside.push(Inside { state, open, window });
-            }
+        for open in state.windows.iter().filter(|open| is_in_users_code(seen, open.stack)) {
+            inside.extend(nature(seen, open).map(|nature| Inside { state, open: *open, nature }));
         }
+        inside.extend(state.spans.iter().filter(|span| is_in_users_code(seen, span.stack)).map(|span| across(state, span)));
     }
     inside
 }
 
-fn window<'a>(seen: &Seen<'a>, open: &OpenWindow) -> Option<&'a Window> {
+pub(super) fn nature(seen: &Seen<'_>, open: &OpenWindow) -> Option<Nature> {
     let definitions = seen.world.definitions(seen.process)?;
     let code = definitions.site_of(open.stack)?.code;
-    definitions.window(code, open.window)
+    definitions.window(code, open.window).map(Nature::of)
+}
+
+/// A window across functions, as if it were one within a function.
+fn across<'a>(state: &'a StrandState, span: &OpenSpan) -> Inside<'a> {
+    let OpenSpan { stack, read, write, checks, object, key } = *span;
+    let kind = if checks { WindowKind::CheckThenAct } else { WindowKind::ReadModifyWrite };
+    let open = OpenWindow { stack, read, write, window: u16::MAX, object, key, subject: SubjectValue::Unknown };
+    Inside { state, open, nature: Nature { kind, suspends: true, switches: true } }
 }
 
 /// Two strands inside windows on the same subject.
@@ -128,20 +149,24 @@ fn meets(one: &Inside<'_>, other: &Inside<'_>) -> bool {
     Who::of(one.state) != Who::of(other.state)
         && one.open.object == other.open.object
         && one.open.key == other.open.key
-        && one.window.kind == other.window.kind
+        && one.nature.kind == other.nature.kind
 }
 
-fn subject(seen: &Seen<'_>, open: &OpenWindow) -> Subject {
+pub(super) fn subject(seen: &Seen<'_>, open: &OpenWindow) -> Subject {
     let sites: Vec<_> = [open.read, open.write].into_iter().filter_map(|stack| seen.world.site_id(seen.process, stack)).collect();
     let mut subject = naming::subject(seen.world, seen.process, open.object, open.key, &sites);
     if subject.kind == "item" {
-        subject.name = naming::without_key(&subject.name, &subject.kind);
+        let label = seen.world.object(seen.process, open.object).and_then(|object| object.label);
+        subject.name = match label {
+            Some(label) => format!("{}[...]", seen.world.text(seen.process, label)),
+            None => naming::without_key(&subject.name, &subject.kind),
+        };
     }
     subject
 }
 
 fn together(seen: &Seen<'_>, one: &Inside<'_>, other: &Inside<'_>) -> Finding {
-    let subject = subject(seen, one.open);
+    let subject = subject(seen, &one.open);
     let observed = format!(
         "at one moment {} stands at {} and {} at {}, both between reading {} and storing it",
         name(seen, one.state),
@@ -152,12 +177,12 @@ fn together(seen: &Seen<'_>, one: &Inside<'_>, other: &Inside<'_>) -> Finding {
     );
     let (read, write) = accesses(seen, one);
     let conflict = access(seen, "conflict", "is inside its own window", other.state, other.open.write);
-    let why = "both are past the read, and neither will look again before it writes";
-    draft(seen, one, subject, observed, why, vec![read, write, conflict])
+    let why = "both are past the read, and neither will look again before it writes".to_owned();
+    describe(seen, one, Story { subject, observed, why, accesses: vec![read, write, conflict], sure: OBSERVED })
 }
 
-fn accesses(seen: &Seen<'_>, one: &Inside<'_>) -> (AccessReport, AccessReport) {
-    let (first, second) = match one.window.kind {
+pub(super) fn accesses(seen: &Seen<'_>, one: &Inside<'_>) -> (AccessReport, AccessReport) {
+    let (first, second) = match one.nature.kind {
         WindowKind::ReadModifyWrite => ("read", "write"),
         WindowKind::CheckThenAct => ("check", "act"),
     };
@@ -165,18 +190,27 @@ fn accesses(seen: &Seen<'_>, one: &Inside<'_>) -> (AccessReport, AccessReport) {
     (read, access(seen, second, "", one.state, one.open.write))
 }
 
-fn draft(
-    seen: &Seen<'_>,
-    one: &Inside<'_>,
-    subject: Subject,
-    observed: String,
-    why: &str,
-    accesses: Vec<AccessReport>,
-) -> Finding {
-    let (kind, message) = match one.window.kind {
-        WindowKind::ReadModifyWrite => (Kind::ReadModifyWrite, format!("updates of {} are lost", subject.name)),
+/// What differs between the ways in which a race of two windows shows.
+pub(super) struct Story {
+    pub subject: Subject,
+    pub observed: String,
+    pub why: String,
+    pub accesses: Vec<AccessReport>,
+    pub sure: (Evidence, Severity),
+}
+
+pub(super) const OBSERVED: (Evidence, Severity) = (Evidence::Observed, Severity::Error);
+
+pub(super) fn describe(seen: &Seen<'_>, one: &Inside<'_>, story: Story) -> Finding {
+    let subject = story.subject;
+    let can = story.sure.0 != Evidence::Observed;
+    let (kind, message) = match one.nature.kind {
+        WindowKind::ReadModifyWrite => {
+            (Kind::ReadModifyWrite, format!("updates of {} {}", subject.name, if can { "can be lost" } else { "are lost" }))
+        }
         WindowKind::CheckThenAct => {
-            (Kind::CheckThenAct, format!("{} is checked and then acted on while others do the same", subject.name))
+            let others = if can { "others can change it in between" } else { "others do the same" };
+            (Kind::CheckThenAct, format!("{} is checked and then acted on while {others}", subject.name))
         }
     };
     let lock = if one.state.task.is_some() { "an asyncio.Lock" } else { "a threading.Lock" };
@@ -186,18 +220,17 @@ fn draft(
         place(seen, one.open.write),
         subject.name
     );
-    sampled(
-        seen,
-        Draft {
-            kind,
-            severity: Severity::Error,
-            evidence: Evidence::Observed,
-            subject,
-            message,
-            accesses,
-            why: Some(why.to_owned()),
-            observed: Some(observed),
-            help,
-        },
-    )
+    let (evidence, severity) = story.sure;
+    let draft = Draft {
+        kind,
+        severity,
+        evidence,
+        subject,
+        message,
+        accesses: story.accesses,
+        why: Some(story.why),
+        observed: Some(story.observed),
+        help,
+    };
+    sampled(seen, draft)
 }

@@ -13,6 +13,7 @@ use crate::cpython::python::Python;
 use crate::target::address::RemoteAddr;
 use crate::target::memory::Memory;
 
+use super::approach::{Approach, Standing};
 use super::site::Site;
 
 /// A code object with what is known about it.
@@ -28,6 +29,7 @@ pub struct KnownCode {
     flow: Option<Flow>,
     plan: Option<Plan>,
     sites: RefCell<HashMap<u32, Rc<Site>>>,
+    approaches: RefCell<HashMap<(u32, Standing), Rc<Approach>>>,
 }
 
 impl KnownCode {
@@ -53,6 +55,20 @@ impl KnownCode {
         let site = Rc::new(self.flow.as_ref().map_or_else(Site::default, |flow| Site::new(flow, self.plan.as_ref(), offset)));
         self.sites.borrow_mut().insert(offset, Rc::clone(&site));
         site
+    }
+
+    /// What lies ahead of an instruction.
+    pub fn approach(&self, offset: u32, standing: Standing) -> Rc<Approach> {
+        let known = self.approaches.borrow().get(&(offset, standing)).cloned();
+        known.unwrap_or_else(|| {
+            let made =
+                self.flow.as_ref().zip(self.plan.as_ref()).map(|(flow, plan)| {
+                    Approach::new(&self.remote.code, flow, plan, offset, standing, &self.site(offset).windows)
+                });
+            let made = Rc::new(made.unwrap_or_default());
+            self.approaches.borrow_mut().insert((offset, standing), Rc::clone(&made));
+            made
+        })
     }
 
     pub fn line(&self, offset: u32) -> u32 {
@@ -104,6 +120,7 @@ impl Codes {
             flow,
             plan,
             sites: RefCell::default(),
+            approaches: RefCell::default(),
         })
     }
 

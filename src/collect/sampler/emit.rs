@@ -43,6 +43,11 @@ impl Emitter {
         self.standard = directory;
     }
 
+    /// Is the file one of the program's own?
+    pub fn is_users(&self, file: &str) -> bool {
+        self.origin(file) == Origin::User
+    }
+
     fn origin(&self, file: &str) -> Origin {
         let in_packages = file.contains("/site-packages/") || file.contains("/dist-packages/");
         let standard = self.standard.as_deref().is_some_and(|directory| file.starts_with(directory));
@@ -87,19 +92,29 @@ impl Emitter {
     pub fn stack<M: Memory>(&mut self, python: &Python<M>, frames: &[Activation], from: usize) -> StackId {
         let mut stack = StackId::default();
         for activation in frames.get(from..).unwrap_or_default().iter().rev() {
-            let code = self.code(python, &activation.code, activation.frame.globals);
-            let key = (stack, code, activation.offset);
-            stack = match self.stacks.get(&key) {
-                Some(known) => *known,
-                None => {
-                    let id = StackId(next(self.stacks.len()));
-                    self.stacks.insert(key, id);
-                    self.push(Tid(0), Event::Stack { id, parent: stack, code, offset: activation.offset });
-                    id
-                }
-            };
+            stack = self.called(python, stack, &activation.code, activation.frame.globals, activation.offset);
         }
         stack
+    }
+
+    /// `caller` with another frame on top.
+    pub fn called<M: Memory>(
+        &mut self,
+        python: &Python<M>,
+        caller: StackId,
+        code: &Rc<KnownCode>,
+        globals: RemoteAddr,
+        offset: u32,
+    ) -> StackId {
+        let code = self.code(python, code, globals);
+        let key = (caller, code, offset);
+        if let Some(known) = self.stacks.get(&key) {
+            return *known;
+        }
+        let id = StackId(next(self.stacks.len()));
+        self.stacks.insert(key, id);
+        self.push(Tid(0), Event::Stack { id, parent: caller, code, offset });
+        id
     }
 
     /// The same with the innermost of these frames at another instruction.

@@ -1,6 +1,8 @@
 //! Which locks a strand holds and which one it waits for, read off its frames: a `with` block leaves the lock's exit on
 //! the value stack, an acquisition in progress leaves the lock itself, and re-entrant locks name their owners.
 
+use racetrace_probes::opcode::Op;
+
 use crate::cpython::lock::LockState;
 use crate::cpython::python::Python;
 use crate::event::Patience;
@@ -29,6 +31,8 @@ pub struct WaitedLock {
     pub lock: RemoteAddr,
     pub patience: Patience,
     pub by_task: bool,
+    /// The code that waits also gives the lock back: no signal.
+    pub mutex: bool,
 }
 
 /// `futex` on x86-64 and aarch64.
@@ -52,6 +56,7 @@ pub fn held<M: Memory>(python: &Python<M>, frames: &[Activation]) -> Vec<HeldLoc
                 python.lock_behind(entered.object).ok().flatten().filter(|lock| lock.locked).map(|lock| lock.at)
             };
             if let Some(lock) = lock
+                && !waits_in_between(python, frames.get(..index).unwrap_or_default(), entered.object)
                 && !found.iter().any(|held| held.lock == lock)
             {
                 let by_task = entered.is_async;
@@ -60,6 +65,29 @@ pub fn held<M: Memory>(python: &Python<M>, frames: &[Activation]) -> Vec<HeldLoc
         }
     }
     found
+}
+
+/// Is the frame entering a `with` block, or does its code release what it acquires?
+fn gives_back(frame: &Activation) -> bool {
+    let flow = frame.code.flow();
+    let op = flow.and_then(|flow| flow.list().get(flow.instructions.at(frame.offset)?).map(|found| found.op));
+    let enters = matches!(op, Some(Op::BeforeWith | Op::SetupWith | Op::LoadSpecial));
+    // From 3.14 on a `with` statement calls what LOAD_SPECIAL has loaded.
+    let code = &frame.code.remote.code;
+    enters || code.names.iter().any(|name| name == "release") || !code.names.iter().any(|name| name == "acquire")
+}
+
+/// Does a frame further in wait on the condition that was entered? It gives the lock back meanwhile.
+fn waits_in_between<M: Memory>(python: &Python<M>, inner: &[Activation], entered: RemoteAddr) -> bool {
+    inner.iter().any(|frame| {
+        is_threadings(frame, &["wait"]) && python.slots(frame.frame.at, 1).is_ok_and(|slots| slots.first() == Some(&entered))
+    })
+}
+
+/// Is it one of these functions of module `threading`?
+fn is_threadings(frame: &Activation, names: &[&str]) -> bool {
+    let code = &frame.code.remote.code;
+    names.contains(&code.name.as_str()) && code.filename.ends_with("/threading.py")
 }
 
 /// An `asyncio.Lock` that is locked.
@@ -94,7 +122,15 @@ pub fn waited<M: Memory>(python: &Python<M>, frames: &[Activation], activity: im
     // Locks that sleep in the parking lot have no word of their own; one that has, and another, is not waited for.
     let lock = exact.or_else(|| candidates.iter().find(|lock| lock.futex.is_none() && lock.contended))?;
     let patience = if timeout == 0 { Patience::Forever } else { Patience::Timeout };
-    Some(WaitedLock { lock: lock.at, patience, by_task: false })
+    Some(WaitedLock { lock: lock.at, patience, by_task: false, mutex: gives_back(innermost) })
+}
+
+/// `get_ident()` of the thread for whose end the innermost frame waits, without a limit of time.
+pub fn joined<M: Memory>(python: &Python<M>, frames: &[Activation], activity: impl FnOnce() -> Activity) -> Option<u64> {
+    let innermost = frames.first().filter(|frame| is_threadings(frame, &["join", "_wait_for_tstate_lock"]))?;
+    let thread = *python.slots(innermost.frame.at, 1).ok()?.first().filter(|thread| !thread.is_null())?;
+    let ident = python.ident(python.attribute(thread, "_ident").ok()??)?;
+    matches!(activity(), Activity::Waiting { call: FUTEX, arguments: [_, _, _, 0], .. }).then_some(ident)
 }
 
 /// The lock that a value-stack entry has to do with: itself, or the receiver of a bound `acquire` or `__enter__`, or of
@@ -122,7 +158,7 @@ pub fn waited_by_task<M: Memory>(python: &Python<M>, frames: &[Activation]) -> O
         return None;
     }
     let lock = *python.slots(innermost.frame.at, 1).ok()?.first()?;
-    async_lock(python, lock).then_some(WaitedLock { lock, patience: Patience::Forever, by_task: true })
+    async_lock(python, lock).then_some(WaitedLock { lock, patience: Patience::Forever, by_task: true, mutex: true })
 }
 
 /// A name for a lock, from the frames that use it: the attribute or global that holds it.
@@ -140,4 +176,27 @@ pub fn name<M: Memory>(python: &Python<M>, frames: &[Activation], lock: RemoteAd
         }
     }
     None
+}
+
+/// The local variable that holds a lock, as `function.variable`: rather one that was assigned than a parameter.
+pub fn local_name<'a, M: Memory>(
+    python: &Python<M>,
+    frames: impl Iterator<Item = &'a Activation>,
+    lock: RemoteAddr,
+) -> Option<String> {
+    let mut parameter = None;
+    for activation in frames {
+        let code = &activation.code.remote.code;
+        let slots = python.slots(activation.frame.at, activation.locals()).unwrap_or_default();
+        let content = |slot: RemoteAddr| python.memory.pointer(slot.plus(python.layout.object.header)).ok();
+        let is_cell = |slot: RemoteAddr| !slot.is_null() && python.type_of(slot).is_ok_and(|class| class.is_builtin("cell"));
+        let found = slots.iter().position(|slot| *slot == lock || (is_cell(*slot) && content(*slot) == Some(lock)));
+        let Some((index, variable)) = found.and_then(|index| Some((index, code.locals.get(index)?))) else { continue };
+        let name = format!("{}.{variable}", code.name);
+        if index >= (code.argcount + code.kwonly) as usize {
+            return Some(name);
+        }
+        parameter.get_or_insert(name);
+    }
+    parameter
 }

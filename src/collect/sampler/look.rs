@@ -5,19 +5,22 @@ use std::collections::HashMap;
 use std::time::Instant;
 
 use crate::cpython::python::ThreadState;
-use crate::cpython::task::{RemoteTask, TaskLayout};
-use crate::event::sample::{Hold, OpenLoop, OpenWindow, Sample, StrandState, SubjectValue, Waits};
-use crate::event::{Event, KeyId, ObjectId, ProcessInfo, Record, Shape, TaskId, Tid};
+use crate::cpython::task::TaskLayout;
+use crate::event::sample::Sample;
+use crate::event::{Event, ProcessInfo, Record, Tid};
 use crate::target::address::RemoteAddr;
-use crate::target::memory::{Fault, Memory};
+use crate::target::memory::Fault;
 use crate::target::threads::{self, Stillness};
 
+use super::dropped;
 use super::emit::Emitter;
-use super::locks::{self, HeldLock, WaitedLock};
+use super::found::{self, Strand};
+use super::locks;
+use super::plain::Plainness;
 use super::strand::{self, Activation, ThreadView, TidMap};
-use super::subject::{self, Subject};
 use super::target::Target;
 use super::verify;
+use super::working;
 
 /// What the samples of a session came to so far.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -39,11 +42,13 @@ pub struct Counts {
 #[derive(Debug)]
 pub struct Sampler {
     pub target: Target,
-    emitter: Emitter,
+    pub(super) emitter: Emitter,
     began: Instant,
     tids: TidMap,
     names: HashMap<u64, String>,
-    lock_names: HashMap<RemoteAddr, String>,
+    pub(super) lock_names: HashMap<RemoteAddr, String>,
+    plainness: Plainness,
+    asked: dropped::Asked,
     task_layout: Option<TaskLayout>,
     /// Threads that have been announced, by thread state.
     known: HashMap<RemoteAddr, Known>,
@@ -64,56 +69,6 @@ struct Known {
 /// Where each task stood at the look before: what it awaited, and its frames with their instructions.
 type TasksBefore = HashMap<RemoteAddr, (RemoteAddr, Vec<(RemoteAddr, u32)>)>;
 
-/// A strand of this look, before it is said in events.
-pub(super) struct Strand {
-    pub view: ThreadView,
-    pub task: Option<RemoteTask>,
-    name: String,
-    holds: Vec<HeldLock>,
-    waited: Option<WaitedLock>,
-    waits_for_task: Option<RemoteAddr>,
-    pub open: Vec<Opening>,
-    loops: Vec<Walk>,
-    still: bool,
-}
-
-impl Strand {
-    /// Is there something that has to be verified?
-    pub fn is_of_interest(&self) -> bool {
-        !self.open.is_empty() || !self.loops.is_empty()
-    }
-
-    /// The outermost frame with a window or loop.
-    pub fn deepest(&self) -> Option<RemoteAddr> {
-        let frames = self.open.iter().map(|opening| opening.frame).chain(self.loops.iter().map(|walk| walk.frame));
-        self.view.frames.get(frames.max()?).map(|activation| activation.frame.at)
-    }
-}
-
-/// A loop over a container whose size has changed.
-struct Walk {
-    frame: usize,
-    /// Offset at which the loop asks for its next element.
-    next: u32,
-    container: RemoteAddr,
-    began: u64,
-    now: u64,
-}
-
-/// A window that a frame stands in, with the words that were read.
-pub(super) struct Opening {
-    pub frame: usize,
-    window: u16,
-    /// Offsets of the window's read and write.
-    read: u32,
-    write: u32,
-    pub subject: Subject,
-    pub held: Option<RemoteAddr>,
-    pub now: Option<RemoteAddr>,
-    /// The frame's locals: with them unchanged, it is about the same objects still.
-    pub locals: Vec<RemoteAddr>,
-}
-
 /// How often names and code are looked up anew.
 const REFRESH: std::time::Duration = std::time::Duration::from_millis(500);
 /// Tasks looked at in one sample; the rest has its turn later.
@@ -131,6 +86,8 @@ impl Sampler {
             tids: TidMap::of(pid),
             names: HashMap::new(),
             lock_names: HashMap::new(),
+            plainness: Plainness::default(),
+            asked: dropped::Asked::default(),
             task_layout,
             known: HashMap::new(),
             tasks_before: HashMap::new(),
@@ -189,6 +146,8 @@ impl Sampler {
         python.forget_types();
         codes.refresh(python);
         self.lock_names.clear();
+        self.plainness.forget();
+        self.asked.clear();
         self.names.clear();
         for interpreter in python.interpreters().unwrap_or_default() {
             self.names.extend(python.thread_names(interpreter.at).unwrap_or_default());
@@ -202,7 +161,7 @@ impl Sampler {
         let seen = strands.len();
         strands.extend(self.task_strands(&strands));
         self.counts.tasks = self.counts.tasks.max((strands.len() - seen) as u64);
-        self.read_windows(&mut strands);
+        self.read(&mut strands);
         let sure = if strands.iter().any(Strand::is_of_interest) {
             verify::at_one_moment(&self.target.python, self.target.process.pid, &mut strands)?
         } else {
@@ -213,7 +172,10 @@ impl Sampler {
         let unread = strands.iter().filter(|strand| strand.view.frames.is_empty()).count();
         self.counts.unread += unread as u64;
         let total = u32::try_from(strands.len()).unwrap_or(u32::MAX);
-        let states = strands.into_iter().zip(sure).filter_map(|(strand, verified)| self.say(strand, verified)).collect();
+        self.name_locks(&strands);
+        let idents = strands.iter().filter(|strand| strand.task.is_none()).map(|strand| (strand.view.state.ident, strand.tid()));
+        let idents: HashMap<u64, Tid> = idents.collect();
+        let states = strands.into_iter().zip(sure).filter_map(|(strand, verified)| self.say(strand, verified, &idents)).collect();
         Ok(Sample { strands: states, seen: total, unread: u32::try_from(unread).unwrap_or(u32::MAX) })
     }
 
@@ -262,16 +224,17 @@ impl Sampler {
         let pid = self.target.process.pid;
         let holds = locks::held(python, &view.frames);
         let waited = view.tid.and_then(|tid| locks::waited(python, &view.frames, || threads::activity(pid, tid)));
+        let joins = view.tid.and_then(|tid| locks::joined(python, &view.frames, || threads::activity(pid, tid)));
         let name = self.thread_name(&view.state);
         let mut still = false;
-        if waited.is_some()
+        if (waited.is_some() || joins.is_some())
             && let Some(now) = view.tid.and_then(|tid| Stillness::of(pid, tid))
             && let Some(known) = self.known.get_mut(&view.state.at)
         {
             still = known.stillness.is_some_and(|before| before.unbroken(now));
             known.stillness = Some(now);
         }
-        Strand { view, task: None, name, holds, waited, waits_for_task: None, open: Vec::new(), loops: Vec::new(), still }
+        Strand { joins, still, ..Strand::new(view, name, holds, waited) }
     }
 
     /// The suspended tasks, each with the thread that runs its loop.
@@ -317,140 +280,37 @@ impl Sampler {
         let still = before.remove(&at).is_some_and(|known| known == (task.waiter, places.clone()));
         self.tasks_before.insert(at, (task.waiter, places));
         let name = task.name.clone();
-        Some(Strand { view, task: Some(task), name, holds, waited, waits_for_task, open: Vec::new(), loops: Vec::new(), still })
+        Some(Strand { task: Some(task), waits_for_task, still, ..Strand::new(view, name, holds, waited) })
     }
 
-    fn read_windows(&self, strands: &mut [Strand]) {
+    /// Names locks that are only known to local variables, of whatever function made them.
+    fn name_locks(&mut self, strands: &[Strand]) {
         let python = &self.target.python;
         for strand in strands {
-            for (index, activation) in strand.view.frames.iter().enumerate() {
-                let site = activation.code.site(activation.offset);
-                if site.windows.is_empty() && site.iterators.is_empty() {
-                    continue;
-                }
-                for &window in &site.windows {
-                    strand.open.extend(self.opening(activation, index, window));
-                }
-                for &(slot, next) in &site.iterators {
-                    let Ok(slots) = python.slots_at(activation.frame.at, slot, 1) else { continue };
-                    if let Some((container, began, now)) = slots.first().and_then(|iterator| python.walked(*iterator)) {
-                        strand.loops.push(Walk { frame: index, next, container, began, now });
-                    }
+            let used = strand.holds.iter().map(|hold| hold.lock).chain(strand.waited.map(|waited| waited.lock));
+            for lock in used {
+                if !self.lock_names.contains_key(&lock) {
+                    let own = locks::name(python, &strand.view.frames, lock);
+                    let frames = strands.iter().flat_map(|strand| &strand.view.frames);
+                    let name = own.or_else(|| locks::local_name(python, frames, lock));
+                    self.lock_names.extend(name.map(|name| (lock, name)));
                 }
             }
         }
     }
 
-    fn opening(&self, activation: &Activation, frame: usize, window: u16) -> Option<Opening> {
-        let python = &self.target.python;
-        let plan = activation.code.plan()?;
-        let planned = plan.windows.get(usize::from(window))?;
-        let watch = plan.watches.iter().find(|watch| planned.reads.contains(&watch.offset))?;
-        let locals = python.raw_slots(activation.frame.at, activation.locals()).ok()?;
-        let subject = subject::of(python, activation, watch)?;
-        let held = subject.carried.and_then(|slot| python.slots_at(activation.frame.at, slot, 1).ok()?.first().copied());
-        let now = subject.slot.and_then(|slot| python.memory.pointer(slot).ok());
-        Some(Opening {
-            frame,
-            window,
-            read: watch.offset,
-            write: planned.write,
-            subject,
-            held: held.filter(|at| !at.is_null()),
-            now,
-            locals,
-        })
-    }
-
-    /// Says a strand in events, if there is anything to say.
-    fn say(&mut self, strand: Strand, verified: bool) -> Option<StrandState> {
-        let interesting = strand.waited.is_some()
-            || !strand.holds.is_empty()
-            || (verified && !(strand.open.is_empty() && strand.loops.is_empty()));
-        if !interesting {
-            return None;
+    /// Reads what the strands stand in and come to.
+    fn read(&mut self, strands: &mut [Strand]) {
+        let Target { python, codes, .. } = &mut self.target;
+        for strand in strands.iter_mut() {
+            found::read_windows(python, strand, |file| self.emitter.is_users(file));
+            let frames = &strand.view.frames;
+            strand.dropped = dropped::read_dropped(python, codes, &mut self.asked, frames, |file| self.emitter.is_users(file));
+            let emitter = &self.emitter;
+            found::read_spans(python, codes, strand, |file| emitter.is_users(file));
+            found::read_coming(python, codes, &mut self.plainness, strand, |file| emitter.is_users(file));
+            working::read_working(python, codes, &mut self.plainness, strand, |file| emitter.is_users(file));
         }
-        let frames = &strand.view.frames;
-        let stack = self.emitter.stack(&self.target.python, frames, 0);
-        let name = self.emitter.text(&strand.name);
-        let holds = strand.holds.iter().map(|held| self.say_hold(frames, held)).collect();
-        let waits = match (strand.waited, strand.waits_for_task) {
-            (Some(waited), _) => {
-                let lock = self.say_lock(frames, waited.lock);
-                Waits::Lock { lock, patience: waited.patience, by_task: waited.by_task }
-            }
-            (None, Some(task)) => Waits::Task(TaskId(task.0)),
-            (None, None) => Waits::Nothing,
-        };
-        let mut windows = Vec::new();
-        let mut loops = Vec::new();
-        if verified {
-            windows.extend(strand.open.iter().map(|opening| self.say_window(frames, opening)));
-            for walk in &strand.loops {
-                let stack = self.emitter.stack(&self.target.python, frames, walk.frame);
-                let next = self.emitter.stack_at(&self.target.python, frames, walk.frame, walk.next);
-                let type_name =
-                    self.target.python.type_of(walk.container).map_or_else(|_| "dict".to_owned(), |class| class.name.clone());
-                let shape = match type_name.as_str() {
-                    "list" => Shape::List,
-                    "set" => Shape::Set,
-                    "collections.deque" => Shape::Deque,
-                    _ => Shape::Dict,
-                };
-                let name = locks::name(&self.target.python, frames, walk.container);
-                let object = self.emitter.object(walk.container, shape, &type_name, name.as_deref());
-                loops.push(OpenLoop { stack, next, object, began: walk.began, now: walk.now });
-            }
-        }
-        let thread = Tid(strand.view.tid.or(strand.view.state.native).unwrap_or(0));
-        let task = strand.task.as_ref().map(|task| TaskId(task.at.0));
-        Some(StrandState { thread, task, name, stack, still: strand.still, waits, holds, windows, loops })
-    }
-
-    fn say_hold(&mut self, frames: &[Activation], held: &HeldLock) -> Hold {
-        let lock = self.say_lock(frames, held.lock);
-        let stack = self.emitter.stack_at(&self.target.python, frames, held.frame, held.entered_at);
-        Hold { lock, stack, by_task: held.by_task }
-    }
-
-    fn say_lock(&mut self, frames: &[Activation], lock: RemoteAddr) -> ObjectId {
-        let name = match self.lock_names.get(&lock) {
-            Some(name) => Some(name.clone()),
-            None => locks::name(&self.target.python, frames, lock),
-        };
-        if let Some(name) = &name {
-            self.lock_names.insert(lock, name.clone());
-        }
-        let type_name = self.target.python.type_of(lock).map_or_else(|_| "lock".to_owned(), |class| class.name.clone());
-        self.emitter.object(lock, Shape::Lock, &type_name, name.as_deref())
-    }
-
-    fn say_window(&mut self, frames: &[Activation], opening: &Opening) -> OpenWindow {
-        let python = &self.target.python;
-        let subject = &opening.subject;
-        let again = subject.slot.and_then(|slot| python.memory.pointer(slot).ok());
-        let show = |at: RemoteAddr| python.show(at).ok();
-        let value = match (opening.held, opening.now) {
-            (Some(held), Some(now)) if held == now => SubjectValue::Current(self.emitter.value(held, show(held))),
-            (Some(held), Some(now)) => {
-                let old = show(held);
-                // The new value is not ours to keep: it counts only if it is still there after it was read.
-                let new = show(now).filter(|_| subject.slot.and_then(|slot| python.memory.pointer(slot).ok()) == Some(now));
-                let equal = old.is_some() && old == new && !matches!(old, Some(crate::cpython::object::Shown::Object(_)));
-                if equal || again.is_none_or(|again| again == held) {
-                    SubjectValue::Unknown
-                } else {
-                    let held = self.emitter.value(held, old);
-                    SubjectValue::Stale { held, now: self.emitter.value(now, new) }
-                }
-            }
-            _ => SubjectValue::Unknown,
-        };
-        let stack = self.emitter.stack(python, frames, opening.frame);
-        let read = self.emitter.stack_at(python, frames, opening.frame, opening.read);
-        let write = self.emitter.stack_at(python, frames, opening.frame, opening.write);
-        let object = self.emitter.object(subject.object, subject.shape, &subject.type_name, subject.label.as_deref());
-        let key = subject.part.as_deref().map_or(KeyId::WHOLE, |part| self.emitter.key(part));
-        OpenWindow { stack, read, write, window: opening.window, object, key, subject: value }
+        found::keep_shared(strands);
     }
 }

@@ -17,16 +17,13 @@ pub struct Site {
     pub exits: Vec<(u32, u32)>,
     /// Indices of the plan's windows that the position is inside of.
     pub windows: Vec<u16>,
+    /// Indices of the plan's spans, windows from call to call, that the position is inside of.
+    pub spans: Vec<u16>,
     /// Slots that hold the iterator of a loop which goes on from here, with the offset at which the loop began.
     pub iterators: Vec<(u32, u32)>,
 }
 
 impl Site {
-    /// Is there anything to read in a frame that stands here?
-    pub fn is_dull(&self) -> bool {
-        self.exits.is_empty() && self.windows.is_empty() && self.iterators.is_empty()
-    }
-
     /// The slot that holds `value` here.
     pub fn slot_of(&self, value: Value) -> Option<u32> {
         if value == UNKNOWN {
@@ -45,8 +42,9 @@ impl Site {
             let inside = plan.windows.iter().enumerate().filter(|(_, window)| is_inside(flow, window, at));
             inside.filter_map(|(index, _)| u16::try_from(index).ok()).collect()
         });
+        let spans = plan.map_or_else(Vec::new, |plan| spans(flow, plan, at));
         let depth = flow.slots.saturating_add(flow.depth.get(at).copied().filter(|depth| *depth != UNREACHED).unwrap_or(0));
-        Site { values, depth, exits, windows, iterators }
+        Site { values, depth, exits, windows, spans, iterators }
     }
 }
 
@@ -90,7 +88,7 @@ fn leaving(flow: &Flow, at: usize) -> Vec<Vec<Value>> {
 }
 
 /// The instructions that can come next without an exception.
-fn successors(flow: &Flow, at: usize) -> Vec<usize> {
+pub(super) fn successors(flow: &Flow, at: usize) -> Vec<usize> {
     let Some(block) = flow.block_of.get(at).and_then(|block| flow.blocks.get(*block as usize)) else { return Vec::new() };
     if at + 1 < block.end as usize {
         return vec![at + 1];
@@ -161,12 +159,34 @@ fn is_inside(flow: &Flow, window: &Window, at: usize) -> bool {
     if at == write || reads.contains(&at) || reads.iter().all(|read| is_asserted(flow, *read)) {
         return false;
     }
+    between(flow, &reads, write, at)
+}
+
+/// Is `at` on a way from one of the reads to the write that passes no other of them?
+fn between(flow: &Flow, reads: &[usize], write: usize, at: usize) -> bool {
     let stops: Vec<usize> = reads.iter().copied().chain([write]).collect();
-    reaches(flow, at, write, &reads) && reads.iter().any(|read| reaches(flow, *read, at, &stops))
+    reaches(flow, at, write, reads) && reads.iter().any(|read| reaches(flow, *read, at, &stops))
+}
+
+/// The spans that the position is inside of: behind the last call that reads before the one that stores.
+fn spans(flow: &Flow, plan: &Plan, at: usize) -> Vec<u16> {
+    let mut found = Vec::new();
+    for (index, span) in plan.spans.iter().enumerate() {
+        let (Some(read), Some(write)) = (flow.instructions.at(span.read), flow.instructions.at(span.write)) else { continue };
+        // A later call of the same sort replaces what an earlier one said.
+        let alike = plan.spans.iter().filter(|other| other.write == span.write && other.read_path == span.read_path);
+        let reads: Vec<usize> = alike.filter_map(|other| flow.instructions.at(other.read)).collect();
+        let stops: Vec<usize> = reads.iter().copied().chain([write]).collect();
+        let inside = at != write && !reads.contains(&at) && reaches(flow, at, write, &reads) && reaches(flow, read, at, &stops);
+        if let (true, Ok(index)) = (inside, u16::try_from(index)) {
+            found.push(index);
+        }
+    }
+    found
 }
 
 /// Does an `assert` test the read? It states what the program relies on and decides nothing.
-fn is_asserted(flow: &Flow, read: usize) -> bool {
+pub(super) fn is_asserted(flow: &Flow, read: usize) -> bool {
     let Some(block) = flow.block_of.get(read).and_then(|block| flow.blocks.get(*block as usize)) else { return false };
     block.successors().filter_map(|next| flow.blocks.get(next)).any(|next| {
         flow.list().get(next.first as usize).is_some_and(|first| match first.op {
@@ -178,7 +198,7 @@ fn is_asserted(flow: &Flow, read: usize) -> bool {
 }
 
 /// Can control go from behind `from` to `to` without passing one of `avoiding` on the way?
-fn reaches(flow: &Flow, from: usize, to: usize, avoiding: &[usize]) -> bool {
+pub(super) fn reaches(flow: &Flow, from: usize, to: usize, avoiding: &[usize]) -> bool {
     let mut seen = vec![false; flow.list().len()];
     let mut next = successors(flow, from);
     while let Some(at) = next.pop() {

@@ -1,7 +1,8 @@
 //! Makes sure that what was read of several strands was so at one and the same moment. Everything of interest is read
 //! again in one go, between two reads of the GILs; a strand counts if it is where it was, and cannot have run meanwhile:
-//! it did not have the GIL and no hand-over took place, or the kernel has not run it. Without this step, hundreds of
-//! states a minute are "seen" that never were.
+//! it did not have the GIL and no hand-over took place, or the kernel has not run it. Without a GIL it must have been
+//! detached from the interpreter, and everything is read twice, so that no two strands can have taken turns in between.
+//! Without this step, hundreds of states a minute are "seen" that never were.
 
 use std::collections::HashMap;
 use std::time::{Duration, Instant};
@@ -12,7 +13,7 @@ use crate::target::address::RemoteAddr;
 use crate::target::memory::{Fault, Memory, Piece};
 use crate::target::threads::Stillness;
 
-use super::look::Strand;
+use super::found::Strand;
 
 /// What a piece must hold for the strand to be where it was.
 enum Check {
@@ -20,6 +21,8 @@ enum Check {
     Frame(usize, RemoteFrame),
     /// The word, without tag bits.
     Word(usize, u64),
+    /// The thread runs no Python code.
+    Detached(usize),
     /// The subject's value, for the `opening`-th window of the strand.
     Now(usize, usize),
 }
@@ -28,6 +31,8 @@ enum Check {
 const FRAME_BYTES: usize = 112;
 /// A task cannot go on, come round its event loop and be back at the same place in less time.
 const FASTEST_ROUND: Duration = Duration::from_micros(15);
+/// Two threads cannot hand a lock to each other and back, and sleep with it, in less time.
+const FASTEST_TURNS: Duration = Duration::from_micros(50);
 const ATTEMPTS: usize = 4;
 
 /// Which strands were certainly where they had been seen, all at one moment. Updates the subjects' present values.
@@ -53,34 +58,46 @@ fn once<M: Memory>(python: &Python<M>, pid: u32, strands: &mut [Strand], sure: &
     let mut plan: Vec<(Piece, Check)> = Vec::new();
     let gil_pieces = || gils.iter().map(|gil| (Piece { at: *gil, len: GIL_SIZE }, Check::Gil(*gil)));
     plan.extend(gil_pieces());
-    for (index, strand) in strands.iter().enumerate().filter(|(_, strand)| strand.is_of_interest()) {
-        expect(python, index, strand, &mut plan);
+    detached(python, strands, &mut plan);
+    for _ in 0..if gils.is_empty() { 2 } else { 1 } {
+        for (index, strand) in strands.iter().enumerate().filter(|(_, strand)| strand.is_of_interest()) {
+            expect(python, index, strand, &mut plan);
+        }
     }
+    detached(python, strands, &mut plan);
     plan.extend(gil_pieces());
-    let sleepers: Vec<Option<Stillness>> = strands.iter().map(|strand| sleeper(pid, strand)).collect();
+    let holders: Vec<RemoteAddr> = gils.iter().filter_map(|gil| Some(python.gil(*gil).ok()?.last_holder)).collect();
+    // Of the others the GIL itself tells.
+    let asked = |strand: &Strand| {
+        strand.is_of_interest() && (holders.contains(&strand.view.state.at) || (gils.is_empty() && strand.task.is_some()))
+    };
+    let mut tids: Vec<u32> = strands.iter().filter(|strand| asked(strand)).filter_map(|strand| strand.view.tid).collect();
+    tids.sort_unstable();
+    tids.dedup();
+    let states = |tid: &u32| Some((*tid, Stillness::of(pid, *tid)?));
+    let before: HashMap<u32, Stillness> = tids.iter().filter_map(states).collect();
     let pieces: Vec<Piece> = plan.iter().map(|(piece, _)| *piece).collect();
     let mut bytes = vec![0; pieces.iter().map(|piece| piece.len).sum()];
     let began = Instant::now();
     let read = python.memory.gather(&pieces, &mut bytes)?;
-    let quick = began.elapsed() <= FASTEST_ROUND;
+    let took = began.elapsed();
+    let (quick, no_turns) = (took <= FASTEST_ROUND, took <= FASTEST_TURNS);
     if read != bytes.len() {
         return Ok(false);
     }
     let verdict = compare(python, &plan, &bytes, strands);
-    let slept: Vec<bool> = strands
-        .iter()
-        .zip(&sleepers)
-        .map(|(strand, before)| before.is_some_and(|before| sleeper(pid, strand).is_some_and(|after| before.unbroken(after))))
-        .collect();
+    let after: HashMap<u32, Stillness> = tids.iter().filter_map(states).collect();
+    let slept = |tid: u32| before.get(&tid).zip(after.get(&tid)).is_some_and(|(before, after)| before.unbroken(*after));
     let mut all = true;
     for (index, strand) in strands.iter().enumerate().filter(|(_, strand)| strand.is_of_interest()) {
         let state = strand.view.state;
         let in_place = verdict.in_place.get(index) == Some(&true);
         let parked = verdict.parked(state.interpreter.gil, state.at);
-        let asleep = slept.get(index) == Some(&true);
+        let asleep = strand.view.tid.is_some_and(slept);
         let resting = strand.task.is_some() && quick;
+        let aside = strand.task.is_none() && no_turns && verdict.detached.get(index) == Some(&true);
         if let Some(sure) = sure.get_mut(index) {
-            *sure = in_place && (parked || asleep || resting);
+            *sure = in_place && (parked || asleep || resting || aside);
             all &= *sure;
         }
     }
@@ -92,11 +109,12 @@ fn once<M: Memory>(python: &Python<M>, pid: u32, strands: &mut [Strand], sure: &
     Ok(all)
 }
 
-fn sleeper(pid: u32, strand: &Strand) -> Option<Stillness> {
-    if !strand.is_of_interest() {
-        return None;
+/// Threads of builds without a GIL say whether they run Python code.
+fn detached<M: Memory>(python: &Python<M>, strands: &[Strand], plan: &mut Vec<(Piece, Check)>) {
+    let Some(state) = python.layout.thread.state else { return };
+    for (index, strand) in strands.iter().enumerate().filter(|(_, strand)| strand.is_of_interest() && strand.task.is_none()) {
+        plan.push((Piece { at: strand.view.state.at.plus(state), len: 4 }, Check::Detached(index)));
     }
-    Stillness::of(pid, strand.view.tid?)
 }
 
 /// What has to be as it was, for this strand.
@@ -132,12 +150,6 @@ fn expect<M: Memory>(python: &Python<M>, index: usize, strand: &Strand, plan: &m
         {
             plan.push((word(python.slot_address(activation.frame.at, slot)), Check::Word(index, held.0)));
         }
-        if let Some(activation) = strand.view.frames.get(opening.frame) {
-            let locals = (0..).zip(&opening.locals);
-            plan.extend(
-                locals.map(|(slot, at)| (word(python.slot_address(activation.frame.at, slot)), Check::Word(index, at.0))),
-            );
-        }
         if let Some((at, was)) = opening.subject.anchor {
             plan.push((word(at), Check::Word(index, was.0)));
         }
@@ -145,11 +157,23 @@ fn expect<M: Memory>(python: &Python<M>, index: usize, strand: &Strand, plan: &m
             plan.push((word(slot), Check::Now(index, number)));
         }
     }
+    let open = strand.open.iter().map(|opening| (opening.frame, &opening.locals));
+    let spans = strand.spans.iter().map(|span| (span.frame, &span.locals));
+    let mut of_frames: Vec<(usize, &Vec<RemoteAddr>)> =
+        open.chain(strand.coming.iter().map(|coming| (coming.frame, &coming.locals))).chain(spans).collect();
+    of_frames.sort_by_key(|(frame, _)| *frame);
+    of_frames.dedup_by_key(|(frame, _)| *frame);
+    for (frame, locals) in of_frames {
+        let Some(activation) = strand.view.frames.get(frame) else { continue };
+        let locals = (0..).zip(locals);
+        plan.extend(locals.map(|(slot, at)| (word(python.slot_address(activation.frame.at, slot)), Check::Word(index, at.0))));
+    }
 }
 
 #[derive(Default)]
 struct Verdict {
     in_place: Vec<bool>,
+    detached: Vec<bool>,
     gils: HashMap<RemoteAddr, (Gil, Gil)>,
     now: Vec<(usize, usize, RemoteAddr)>,
 }
@@ -164,7 +188,8 @@ impl Verdict {
 }
 
 fn compare<M: Memory>(python: &Python<M>, plan: &[(Piece, Check)], bytes: &[u8], strands: &[Strand]) -> Verdict {
-    let mut verdict = Verdict { in_place: vec![true; strands.len()], ..Verdict::default() };
+    let knows = python.layout.thread.state.is_some();
+    let mut verdict = Verdict { in_place: vec![true; strands.len()], detached: vec![knows; strands.len()], ..Verdict::default() };
     let tags = python.layout.frame.tag_bits;
     let mut at = 0;
     for (piece, check) in plan {
@@ -183,6 +208,11 @@ fn compare<M: Memory>(python: &Python<M>, plan: &[(Piece, Check)], bytes: &[u8],
             }
             Check::Frame(index, expected) => require(*index, python.frame_in(expected.at, part) == *expected),
             Check::Word(index, expected) => require(*index, first & !tags == *expected & !tags),
+            Check::Detached(index) => {
+                if let Some(detached) = verdict.detached.get_mut(*index) {
+                    *detached &= part.iter().all(|byte| *byte == 0);
+                }
+            }
             Check::Now(index, opening) => verdict.now.push((*index, *opening, RemoteAddr(first))),
         }
     }

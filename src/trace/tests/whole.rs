@@ -92,18 +92,3 @@ fn a_directory_and_a_missing_file_are_told_apart() {
     assert!(matches!(Reader::open(&directory.path().join("none.rt")), Err(Error::Open(..))));
     assert!(matches!(Reader::open(Path::new("/proc/self/mem")), Err(Error::Open(..))));
 }
-
-#[test]
-fn reading_ahead_gives_the_same_items_and_losses() {
-    let mut whole = file(&records(9, 5000), Options::default());
-    let middle = whole.len() / 2;
-    whole[middle] ^= 0x55;
-    let mut reader = Reader::from_bytes(whole.clone()).expect("a trace");
-    let items: Vec<Item> = reader.by_ref().collect();
-    let mut ahead = Vec::new();
-    let missing = crate::trace::ahead::read(Reader::from_bytes(whole).expect("a trace"), |item, _| ahead.push(item));
-    assert_eq!(ahead.len(), items.len());
-    assert_eq!(ahead, items);
-    assert_eq!(missing.sentences(), reader.missing().sentences());
-    assert!(missing.events());
-}

@@ -1,0 +1,139 @@
+//! Windows that can be split, though nobody was seen to split them: at one moment one strand was inside or on its way into
+//! a window, and another on its way to the same subject, with nothing in front of either that could make it wait. Locks
+//! that they hold need not be looked at: neither was waiting for one, nor had one to take before it got there.
+
+use std::collections::HashMap;
+
+use super::describe::{access, is_in_users_code, name, place};
+use super::windows::{Inside, Story, accesses, collect, describe, nature, subject};
+use super::{Findings, Seen};
+use crate::event::sample::{Ahead, Coming, OpenWindow, StrandState, SubjectValue};
+use crate::event::{KeyId, ObjectId, StackId};
+use crate::finding::{Evidence, Finding, Severity};
+
+#[derive(Debug, Default)]
+pub struct Comings {
+    /// In how many samples each pair of places was seen, and when last.
+    seen: HashMap<(StackId, StackId), (u32, u64)>,
+}
+
+/// A pair of places must be seen this often: one reading of a running process can be wrong in ways nobody thought of.
+const SIGHTINGS: u32 = 2;
+const MOST_PAIRS: usize = 1 << 16;
+/// Of strands at the same place a few are as good as hundreds.
+const MOST_STRANDS: usize = 64;
+
+/// A strand on its way to a subject.
+struct On<'a> {
+    state: &'a StrandState,
+    stack: StackId,
+    object: ObjectId,
+    key: KeyId,
+    /// The window that it comes to; none for a mere write.
+    window: Option<Inside<'a>>,
+    write: StackId,
+}
+
+impl Comings {
+    pub fn look(&mut self, seen: &Seen<'_>, findings: &mut Findings) {
+        let coming = comings(seen);
+        if coming.is_empty() {
+            return;
+        }
+        let inside = collect(seen);
+        for one in inside.iter().take(MOST_STRANDS) {
+            if let Some(other) = coming.iter().find(|other| comes_into(one, other)) {
+                self.tell(seen, one, other, true, findings);
+            }
+        }
+        for (index, first) in coming.iter().enumerate() {
+            let Some(one) = &first.window else { continue };
+            let others = coming.iter().enumerate().filter(|(number, _)| *number != index);
+            let other = others.map(|(_, other)| other).find(|other| other.window.is_some() && comes_into(one, other));
+            if let Some(other) = other {
+                self.tell(seen, one, other, false, findings);
+            }
+        }
+    }
+
+    fn tell(&mut self, seen: &Seen<'_>, one: &Inside<'_>, other: &On<'_>, is_inside: bool, findings: &mut Findings) {
+        if self.seen.len() >= MOST_PAIRS {
+            self.seen.clear();
+        }
+        let (sightings, last) = self.seen.entry((one.open.write, other.write)).or_default();
+        if *sightings == 0 || *last != seen.time {
+            (*sightings, *last) = (*sightings + 1, seen.time);
+        }
+        if *sightings >= SIGHTINGS {
+            findings.add(finding(seen, one, other, is_inside));
+        }
+    }
+}
+
+fn comings<'a>(seen: &Seen<'a>) -> Vec<On<'a>> {
+    let mut all = Vec::new();
+    for state in seen.sample.strands.iter().filter(|state| !state.coming.is_empty()).take(MOST_STRANDS) {
+        for coming in &state.coming {
+            if !is_in_users_code(seen, coming.stack) {
+                continue;
+            }
+            let (window, write) = match coming.what {
+                Ahead::Write { write, .. } => (None, write),
+                Ahead::Window { write, .. } => {
+                    let Some(inside) = as_window(seen, state, coming) else { continue };
+                    (Some(inside), write)
+                }
+            };
+            all.push(On { state, stack: coming.stack, object: coming.object, key: coming.key, window, write });
+        }
+    }
+    all
+}
+
+/// The window that a strand comes to, as if it were in it.
+pub(super) fn as_window<'a>(seen: &Seen<'a>, state: &'a StrandState, coming: &Coming) -> Option<Inside<'a>> {
+    let Ahead::Window { window: number, read, write } = coming.what else { return None };
+    let (stack, object, key) = (coming.stack, coming.object, coming.key);
+    let open = OpenWindow { stack, read, write, window: number, object, key, subject: SubjectValue::Unknown };
+    Some(Inside { state, open, nature: nature(seen, &open)? })
+}
+
+/// Can the other strand get to the subject while this one is inside its window?
+fn comes_into(one: &Inside<'_>, other: &On<'_>) -> bool {
+    let same = one.open.object == other.object && one.open.key == other.key;
+    let strands = (one.state.thread, one.state.task) != (other.state.thread, other.state.task);
+    // Tasks of one event loop come in only where the other is suspended; both are seen suspended.
+    let one_loop = one.state.thread == other.state.thread;
+    let tasks = one.state.task.is_some() && other.state.task.is_some();
+    same && strands && (!one_loop || (tasks && one.nature.suspends))
+}
+
+fn finding(seen: &Seen<'_>, one: &Inside<'_>, other: &On<'_>, is_inside: bool) -> Finding {
+    let subject = subject(seen, &one.open);
+    let where_one = if is_inside { "stands inside its window at" } else { "is on its way to it from" };
+    let observed = format!(
+        "at one moment {} {where_one} {}, and {} was at {} on its way to {}, with no lock to take in between",
+        name(seen, one.state),
+        place(seen, one.open.stack),
+        name(seen, other.state),
+        place(seen, other.stack),
+        place(seen, other.write),
+    );
+    let can_switch = one.nature.switches || other.window.as_ref().is_some_and(|other| other.nature.switches);
+    let (sure, why) = sureness(is_inside || can_switch);
+    let (read, write) = accesses(seen, one);
+    let does = if other.window.is_some() { "reads and stores it too" } else { "changes it" };
+    let conflict = access(seen, "conflict", does, other.state, other.write);
+    describe(seen, one, Story { subject, observed, why, accesses: vec![read, write, conflict], sure })
+}
+
+/// How sure a race is that was not seen to happen.
+pub(super) fn sureness(can_switch: bool) -> ((Evidence, Severity), String) {
+    if can_switch {
+        let why = "nothing keeps the other strand from changing it between the read and the write";
+        ((Evidence::Possible, Severity::Error), why.to_owned())
+    } else {
+        let why = "this interpreter does not switch threads inside; a free-threaded build does";
+        ((Evidence::Latent, Severity::Warning), why.to_owned())
+    }
+}

@@ -1,0 +1,178 @@
+//! Says what one look found in events: strands with what they hold, wait for, stand in and come to. It decides nothing.
+
+use std::collections::HashMap;
+
+use racetrace_probes::plan::WindowKind;
+
+use crate::event::sample::{
+    Ahead, Coming as ComingEvent, Dropped as DroppedEvent, Hold, OpenLoop, OpenSpan, OpenWindow, StrandState, SubjectValue, Waits,
+};
+use crate::event::{KeyId, ObjectId, Shape, TaskId, Tid};
+use crate::target::address::RemoteAddr;
+use crate::target::memory::Memory;
+
+use super::accessor::{Spanning, Touched};
+use super::dropped::Dropped;
+use super::found::{Comes, Coming, Opening, Strand, Walk};
+use super::locks::{self, HeldLock};
+use super::look::Sampler;
+use super::strand::Activation;
+use super::subject::Subject;
+
+impl Sampler {
+    /// Says a strand in events, if there is anything to say.
+    pub(super) fn say(&mut self, strand: Strand, verified: bool, idents: &HashMap<u64, Tid>) -> Option<StrandState> {
+        let interesting = strand.waited.is_some()
+            || strand.joins.is_some()
+            || !strand.holds.is_empty()
+            || !strand.working.is_empty()
+            || !strand.dropped.is_empty()
+            || (verified && strand.is_of_interest());
+        if !interesting {
+            return None;
+        }
+        let frames = &strand.view.frames;
+        let stack = self.emitter.stack(&self.target.python, frames, 0);
+        let name = self.emitter.text(&strand.name);
+        let holds = strand.holds.iter().map(|held| self.say_hold(frames, held)).collect();
+        let joined = strand.joins.and_then(|ident| idents.get(&ident));
+        let waits = match (joined, strand.waited, strand.waits_for_task) {
+            (Some(tid), ..) => Waits::Thread(*tid),
+            (None, Some(waited), _) => {
+                let lock = self.say_lock(frames, waited.lock);
+                Waits::Lock { lock, patience: waited.patience, by_task: waited.by_task, mutex: waited.mutex }
+            }
+            (None, None, Some(task)) => Waits::Task(TaskId(task.0)),
+            (None, None, None) => Waits::Nothing,
+        };
+        let mut windows = Vec::new();
+        let mut spans = Vec::new();
+        let mut loops = Vec::new();
+        let mut coming = Vec::new();
+        if verified {
+            windows.extend(strand.open.iter().map(|opening| self.say_window(frames, opening)));
+            spans.extend(strand.spans.iter().map(|span| self.say_span(frames, span)));
+            for walk in &strand.loops {
+                loops.push(self.say_loop(frames, walk));
+            }
+            coming.extend(strand.coming.iter().map(|coming| self.say_coming(frames, coming)));
+        }
+        let working = strand.working.iter().map(|coming| self.say_coming(frames, coming)).collect();
+        let dropped = strand.dropped.iter().map(|dropped| self.say_dropped(frames, dropped)).collect();
+        let thread = strand.tid();
+        let task = strand.task.as_ref().map(|task| TaskId(task.at.0));
+        Some(StrandState {
+            thread,
+            task,
+            name,
+            stack,
+            still: strand.still,
+            waits,
+            holds,
+            windows,
+            spans,
+            loops,
+            coming,
+            working,
+            dropped,
+        })
+    }
+
+    fn say_hold(&mut self, frames: &[Activation], held: &HeldLock) -> Hold {
+        let lock = self.say_lock(frames, held.lock);
+        let stack = self.emitter.stack_at(&self.target.python, frames, held.frame, held.entered_at);
+        Hold { lock, stack, by_task: held.by_task }
+    }
+
+    fn say_lock(&mut self, frames: &[Activation], lock: RemoteAddr) -> ObjectId {
+        let name = match self.lock_names.get(&lock) {
+            Some(name) => Some(name.clone()),
+            None => locks::name(&self.target.python, frames, lock),
+        };
+        if let Some(name) = &name {
+            self.lock_names.insert(lock, name.clone());
+        }
+        let type_name = self.target.python.type_of(lock).map_or_else(|_| "lock".to_owned(), |class| class.name.clone());
+        self.emitter.object(lock, Shape::Lock, &type_name, name.as_deref())
+    }
+
+    fn say_window(&mut self, frames: &[Activation], opening: &Opening) -> OpenWindow {
+        let python = &self.target.python;
+        let subject = &opening.subject;
+        let again = subject.slot.and_then(|slot| python.memory.pointer(slot).ok());
+        let show = |at: RemoteAddr| python.show(at).ok();
+        let value = match (opening.held, opening.now) {
+            (Some(held), Some(now)) if held == now => SubjectValue::Current(self.emitter.value(held, show(held))),
+            (Some(held), Some(now)) => {
+                let old = show(held);
+                // The new value is not ours to keep: it counts only if it is still there after it was read.
+                let new = show(now).filter(|_| subject.slot.and_then(|slot| python.memory.pointer(slot).ok()) == Some(now));
+                let equal = old.is_some() && old == new && !matches!(old, Some(crate::cpython::object::Shown::Object(_)));
+                if equal || again.is_none_or(|again| again == held) {
+                    SubjectValue::Unknown
+                } else {
+                    let held = self.emitter.value(held, old);
+                    SubjectValue::Stale { held, now: self.emitter.value(now, new) }
+                }
+            }
+            _ => SubjectValue::Unknown,
+        };
+        let stack = self.emitter.stack(python, frames, opening.frame);
+        let read = self.emitter.stack_at(python, frames, opening.frame, opening.read);
+        let write = self.emitter.stack_at(python, frames, opening.frame, opening.write);
+        let (object, key) = self.say_subject(subject);
+        OpenWindow { stack, read, write, window: opening.window, object, key, subject: value }
+    }
+
+    fn say_subject(&mut self, subject: &Subject) -> (ObjectId, KeyId) {
+        let object = self.emitter.object(subject.object, subject.shape, &subject.type_name, subject.label.as_deref());
+        let key = subject.part.as_deref().map_or(KeyId::WHOLE, |part| self.emitter.key(part));
+        (object, key)
+    }
+
+    fn say_dropped(&mut self, frames: &[Activation], dropped: &Dropped) -> DroppedEvent {
+        let made = self.emitter.stack_at(&self.target.python, frames, dropped.frame, dropped.call);
+        DroppedEvent { made, name: self.emitter.text(&dropped.name) }
+    }
+
+    fn say_span(&mut self, frames: &[Activation], spanning: &Spanning) -> OpenSpan {
+        let python = &self.target.python;
+        let stack = self.emitter.stack(python, frames, spanning.frame);
+        let mut inner = |call: u32, touched: &Touched| {
+            let caller = self.emitter.stack_at(python, frames, spanning.frame, call);
+            self.emitter.called(python, caller, &touched.code, touched.globals, touched.offset)
+        };
+        let read = inner(spanning.span.read, &spanning.read);
+        let write = inner(spanning.span.write, &spanning.write);
+        let checks = spanning.span.kind == WindowKind::CheckThenAct;
+        let (object, key) = self.say_subject(&spanning.subject);
+        OpenSpan { stack, read, write, checks, object, key }
+    }
+
+    fn say_coming(&mut self, frames: &[Activation], coming: &Coming) -> ComingEvent {
+        let mut at = |offset: u32| self.emitter.stack_at(&self.target.python, frames, coming.frame, offset);
+        let what = match coming.act {
+            Comes::Window { window, read, write } => Ahead::Window { window, read: at(read), write: at(write) },
+            Comes::Write { offset, resizes } => Ahead::Write { write: at(offset), resizes },
+        };
+        let stack = self.emitter.stack(&self.target.python, frames, coming.frame);
+        let (object, key) = self.say_subject(&coming.subject);
+        ComingEvent { stack, what, object, key }
+    }
+
+    fn say_loop(&mut self, frames: &[Activation], walk: &Walk) -> OpenLoop {
+        let stack = self.emitter.stack(&self.target.python, frames, walk.frame);
+        let next = self.emitter.stack_at(&self.target.python, frames, walk.frame, walk.next);
+        let class = self.target.python.type_of(walk.container);
+        let type_name = class.map_or_else(|_| "dict".to_owned(), |class| class.name.clone());
+        let shape = match type_name.as_str() {
+            "list" => Shape::List,
+            "set" => Shape::Set,
+            "collections.deque" => Shape::Deque,
+            _ => Shape::Dict,
+        };
+        let name = locks::name(&self.target.python, frames, walk.container);
+        let object = self.emitter.object(walk.container, shape, &type_name, name.as_deref());
+        OpenLoop { stack, next, object, began: walk.began, now: walk.now }
+    }
+}

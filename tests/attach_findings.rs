@@ -1,0 +1,207 @@
+//! What sampling finds beyond two threads in one window, on every interpreter; and that the same programs with their
+//! windows protected are not reported. The programs are in `attach/`.
+
+mod harness;
+
+use harness::Python;
+use harness::target::{Target, everywhere, findings, look};
+use serde_json::Value;
+
+/// All that a sampler on a busy machine needs to see each program's threads a few times.
+const LOOK: &[&str] = &["--duration", "2500ms", "--rate", "200", "--budget", "100"];
+
+/// Is there a finding of this kind about that subject, with this line among its accesses?
+fn has(report: &Value, kind: &str, subject: &str, line: u64) -> bool {
+    findings(report).iter().any(|finding| {
+        let accesses = finding["accesses"].as_array().map_or(&[][..], Vec::as_slice);
+        let lines = accesses.iter().flat_map(|access| access["stack"].as_array().into_iter().flatten());
+        finding["kind"] == kind
+            && finding["subject"]["name"] == subject
+            && finding["basis"] == "sampled"
+            && lines.map(|frame| &frame["line"]).any(|found| *found == line)
+    })
+}
+
+fn expect(python: &Python, report: &Value, kind: &str, subject: &str, line: u64) {
+    assert!(has(report, kind, subject, line), "{}: no {kind} of {subject} at {line} in {report:#}", python.name());
+}
+
+#[test]
+fn windows_that_last_are_found() {
+    everywhere(|python| {
+        let target = Target::start(python, include_str!("attach/racy.py"));
+        let (_, report) = look(&target, LOOK);
+        // The key is computed of a local variable.
+        expect(python, &report, "read-modify-write", "app.bins[...]", 13);
+        // Another thread takes elements away. (From 3.15 on loops over lists have no iterator.)
+        if python.minor < 15 {
+            expect(python, &report, "mutation-during-iteration", "app.guests", 19);
+        }
+        // The window spans two methods that take a lock each.
+        expect(python, &report, "check-then-act", "Store._items[...]", 39);
+        // What another thread does is no window of its own.
+        expect(python, &report, "check-then-act", "app.board[...]", 57);
+    });
+}
+
+#[test]
+fn windows_that_are_protected_are_not() {
+    everywhere(|python| {
+        let target = Target::start(python, include_str!("attach/safe.py"));
+        let (output, report) = look(&target, LOOK);
+        assert!(findings(&report).is_empty(), "{}: {report:#}", python.name());
+        assert_eq!(output.status.code(), Some(0));
+    });
+}
+
+const COUNT: &str = "
+import threading, time
+count = 0
+
+def work():
+    global count
+    for _ in range(10 ** 9):
+        count += 1
+
+for _ in range(4):
+    threading.Thread(target=work, daemon=True).start()
+print('ready', flush=True)
+time.sleep(1000)
+";
+
+const COUNT_LOCKED: &str = "
+import threading, time
+count = 0
+lock = threading.Lock()
+
+def work():
+    global count
+    for _ in range(10 ** 9):
+        with lock:
+            count += 1
+
+for _ in range(4):
+    threading.Thread(target=work, daemon=True).start()
+print('ready', flush=True)
+time.sleep(1000)
+";
+
+#[test]
+fn a_bare_counter_is_latent_where_the_interpreter_does_not_switch_inside() {
+    everywhere(|python| {
+        let target = Target::start(python, COUNT);
+        let (_, report) = look(&target, LOOK);
+        expect(python, &report, "read-modify-write", "app.count", 8);
+        let latent = findings(&report)[0]["evidence"] == "latent";
+        assert_eq!(latent, python.minor >= 10 && !python.free_threaded, "{}: {report:#}", python.name());
+        let target = Target::start(python, COUNT_LOCKED);
+        let (_, report) = look(&target, LOOK);
+        assert!(findings(&report).is_empty(), "{}: {report:#}", python.name());
+    });
+}
+
+const RING: &str = "
+import threading, time
+first, second, third = threading.Lock(), threading.RLock(), threading.Lock()
+meet = threading.Barrier(4)
+
+def take(one, other):
+    with one:
+        meet.wait()
+        with other:
+            pass
+
+for pair in ((first, second), (second, third), (third, first)):
+    threading.Thread(target=take, args=pair, daemon=True).start()
+meet.wait()
+print('ready', flush=True)
+time.sleep(1000)
+";
+
+const TASKS: &str = "
+import asyncio
+
+async def take(one, other, met):
+    async with one:
+        met.append(one)
+        while len(met) < 2:
+            await asyncio.sleep(0)
+        async with other:
+            pass
+
+async def main():
+    knife, fork, met = asyncio.Lock(), asyncio.Lock(), []
+    jobs = [asyncio.ensure_future(take(knife, fork, met)), asyncio.ensure_future(take(fork, knife, met))]
+    while len(met) < 2:
+        await asyncio.sleep(0)
+    print('ready', flush=True)
+    await asyncio.gather(*jobs)
+
+asyncio.run(main())
+";
+
+const JOIN: &str = "
+import threading, time
+lock = threading.Lock()
+
+def work():
+    print('ready', flush=True)
+    with lock:
+        pass
+
+def stop():
+    with lock:
+        worker = threading.Thread(target=work)
+        worker.start()
+        worker.join()
+
+threading.Thread(target=stop).start()
+while True:
+    time.sleep(1)
+";
+
+const ABANDONED: &str = "
+import threading
+till = threading.Lock()
+
+def pay(amount):
+    till.acquire()
+    int(amount)
+    till.release()
+
+def first():
+    try:
+        pay('ten')
+    except ValueError:
+        pass
+
+def second():
+    print('ready', flush=True)
+    pay('10')
+
+for job in (first, second):
+    customer = threading.Thread(target=job)
+    customer.start()
+    customer.join()
+";
+
+#[test]
+fn deadlocks_name_their_locks_and_lines_within_a_second() {
+    let programs = [
+        (RING, "app.first,app.second,app.third", &[7, 9][..]),
+        (TASKS, "main.fork,main.knife", &[5, 9]),
+        (JOIN, "app.lock", &[7, 14]),
+        (ABANDONED, "app.till", &[6]),
+    ];
+    everywhere(|python| {
+        // Where 3.15 keeps its tasks is not known.
+        for (program, subject, lines) in programs.into_iter().filter(|(program, ..)| python.minor < 15 || *program != TASKS) {
+            let target = Target::start(python, program);
+            let (output, report) = look(&target, &["--duration", "1s"]);
+            for line in lines {
+                expect(python, &report, "deadlock", subject, *line);
+            }
+            assert_eq!(output.status.code(), Some(66));
+        }
+    });
+}
