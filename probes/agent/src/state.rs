@@ -3,7 +3,7 @@
 
 use std::cell::UnsafeCell;
 use std::sync::OnceLock;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
 use racetrace_probes::wire::Slot;
 
@@ -55,13 +55,15 @@ pub struct Fixed {
 
 struct Gate {
     held: AtomicBool,
+    /// The thread that holds it, by its place in memory.
+    owner: AtomicUsize,
     state: UnsafeCell<Option<State>>,
 }
 
 // SAFETY: `state` is only touched in `with`, under the GIL or the spin lock, and not re-entrantly.
 unsafe impl Sync for Gate {}
 
-static GATE: Gate = Gate { held: AtomicBool::new(false), state: UnsafeCell::new(None) };
+static GATE: Gate = Gate { held: AtomicBool::new(false), owner: AtomicUsize::new(0), state: UnsafeCell::new(None) };
 static FIXED: OnceLock<Fixed> = OnceLock::new();
 
 pub fn fixed() -> Option<&'static Fixed> {
@@ -119,13 +121,20 @@ impl State {
 pub fn with<R>(work: impl FnOnce(&mut State, &Layout) -> R) -> Option<R> {
     let fixed = FIXED.get()?;
     if fixed.layout.free_threaded {
+        let own = std::ptr::from_ref(crate::thread::current()) as usize;
         while GATE.held.compare_exchange_weak(false, true, Ordering::Acquire, Ordering::Relaxed).is_err() {
+            // A look-up inside has freed an object whose end is noted: it would wait for itself.
+            if GATE.owner.load(Ordering::Relaxed) == own {
+                return None;
+            }
             std::hint::spin_loop();
         }
+        GATE.owner.store(own, Ordering::Relaxed);
     }
     // SAFETY: exclusive by the GIL or the spin lock; `work` does not come back here (module rule).
     let result = unsafe { (*GATE.state.get()).as_mut().map(|state| work(state, &fixed.layout)) };
     if fixed.layout.free_threaded {
+        GATE.owner.store(0, Ordering::Relaxed);
         GATE.held.store(false, Ordering::Release);
     }
     result
@@ -133,5 +142,6 @@ pub fn with<R>(work: impl FnOnce(&mut State, &Layout) -> R) -> Option<R> {
 
 /// In the child of a fork: no other thread is left that could hold the gate.
 pub fn reset_gate() {
+    GATE.owner.store(0, Ordering::Relaxed);
     GATE.held.store(false, Ordering::Release);
 }

@@ -18,7 +18,7 @@ fn a_trace_keeps_to_its_limit_and_keeps_names_findings_and_the_newest_detail() {
     writer.source(&lines()).expect("written");
     writer.findings(&report()).expect("written");
     let mut last = Vec::new();
-    for seed in 0..60 {
+    for seed in 0..70 {
         last = records(seed, 5000);
         last.retain(|record| matches!(record.event, Event::Access(_) | Event::LockAcquired { .. }));
         for record in &last {

@@ -84,7 +84,7 @@ events! {
     37 Lives ProcessEnd { orderly }
     38 Lives Test { name }
     39 Names NotWatched { what, why }
-    40 Lives Block { on, stack }
+    40 Detail Block { on, stack }
     41 Detail Hear {}
 }
 
