@@ -1,6 +1,8 @@
 //! Which locks a strand holds and which one it waits for, read off its frames: a `with` block leaves the lock's exit on
 //! the value stack, an acquisition in progress leaves the lock itself, and re-entrant locks name their owners.
 
+use std::collections::HashMap;
+
 use racetrace_probes::opcode::Op;
 
 use crate::cpython::lock::LockState;
@@ -178,25 +180,33 @@ pub fn name<M: Memory>(python: &Python<M>, frames: &[Activation], lock: RemoteAd
     None
 }
 
-/// The local variable that holds a lock, as `function.variable`: rather one that was assigned than a parameter.
-pub fn local_name<'a, M: Memory>(
-    python: &Python<M>,
-    frames: impl Iterator<Item = &'a Activation>,
-    lock: RemoteAddr,
-) -> Option<String> {
-    let mut parameter = None;
-    for activation in frames {
-        let code = &activation.code.remote.code;
-        let slots = python.slots(activation.frame.at, activation.locals()).unwrap_or_default();
-        let content = |slot: RemoteAddr| python.memory.pointer(slot.plus(python.layout.object.header)).ok();
-        let is_cell = |slot: RemoteAddr| !slot.is_null() && python.type_of(slot).is_ok_and(|class| class.is_builtin("cell"));
-        let found = slots.iter().position(|slot| *slot == lock || (is_cell(*slot) && content(*slot) == Some(lock)));
-        let Some((index, variable)) = found.and_then(|index| Some((index, code.locals.get(index)?))) else { continue };
-        let name = format!("{}.{variable}", code.name);
-        if index >= (code.argcount + code.kwonly) as usize {
-            return Some(name);
+/// What the local variables of some frames hold, by address: `function.variable`, rather one that was assigned than a parameter.
+pub struct Locals {
+    assigned: HashMap<RemoteAddr, String>,
+    parameters: HashMap<RemoteAddr, String>,
+}
+
+impl Locals {
+    pub fn read<'a, M: Memory>(python: &Python<M>, frames: impl Iterator<Item = &'a Activation>) -> Locals {
+        let mut locals = Locals { assigned: HashMap::new(), parameters: HashMap::new() };
+        for activation in frames {
+            let code = &activation.code.remote.code;
+            let slots = python.slots(activation.frame.at, activation.locals()).unwrap_or_default();
+            for (index, (slot, variable)) in
+                slots.into_iter().zip(&code.locals).enumerate().filter(|(_, (slot, _))| !slot.is_null())
+            {
+                let is_cell = python.type_of(slot).is_ok_and(|class| class.is_builtin("cell"));
+                let content = || python.memory.pointer(slot.plus(python.layout.object.header)).ok();
+                let Some(value) = (if is_cell { content() } else { Some(slot) }) else { continue };
+                let is_parameter = index < (code.argcount + code.kwonly) as usize;
+                let names = if is_parameter { &mut locals.parameters } else { &mut locals.assigned };
+                names.entry(value).or_insert_with(|| format!("{}.{variable}", code.name));
+            }
         }
-        parameter.get_or_insert(name);
+        locals
     }
-    parameter
+
+    pub fn name(&self, lock: RemoteAddr) -> Option<String> {
+        self.assigned.get(&lock).or_else(|| self.parameters.get(&lock)).cloned()
+    }
 }

@@ -47,6 +47,8 @@ pub struct Sampler {
     tids: TidMap,
     names: HashMap<u64, String>,
     pub(super) lock_names: HashMap<RemoteAddr, String>,
+    /// Locks that no name was found for, and how often it was looked for.
+    nameless: HashMap<RemoteAddr, u32>,
     plainness: Plainness,
     asked: dropped::Asked,
     task_layout: Option<TaskLayout>,
@@ -73,6 +75,8 @@ type TasksBefore = HashMap<RemoteAddr, (RemoteAddr, Vec<(RemoteAddr, u32)>)>;
 const REFRESH: std::time::Duration = std::time::Duration::from_millis(500);
 /// Tasks looked at in one sample; the rest has its turn later.
 const MOST_TASKS: usize = 2_000;
+/// Looks in which the name of a lock is looked for in vain.
+const NAME_TRIES: u32 = 4;
 
 impl Sampler {
     pub fn new(target: Target) -> Sampler {
@@ -86,6 +90,7 @@ impl Sampler {
             tids: TidMap::of(pid),
             names: HashMap::new(),
             lock_names: HashMap::new(),
+            nameless: HashMap::new(),
             plainness: Plainness::default(),
             asked: dropped::Asked::default(),
             task_layout,
@@ -146,6 +151,7 @@ impl Sampler {
         python.forget_types();
         codes.refresh(python);
         self.lock_names.clear();
+        self.nameless.clear();
         self.plainness.forget();
         self.asked.clear();
         self.names.clear();
@@ -286,14 +292,21 @@ impl Sampler {
     /// Names locks that are only known to local variables, of whatever function made them.
     fn name_locks(&mut self, strands: &[Strand]) {
         let python = &self.target.python;
+        let mut locals = None;
         for strand in strands {
             let used = strand.holds.iter().map(|hold| hold.lock).chain(strand.waited.map(|waited| waited.lock));
             for lock in used {
-                if !self.lock_names.contains_key(&lock) {
-                    let own = locks::name(python, &strand.view.frames, lock);
-                    let frames = strands.iter().flat_map(|strand| &strand.view.frames);
-                    let name = own.or_else(|| locks::local_name(python, frames, lock));
-                    self.lock_names.extend(name.map(|name| (lock, name)));
+                if self.lock_names.contains_key(&lock) || self.nameless.get(&lock).is_some_and(|tries| *tries >= NAME_TRIES) {
+                    continue;
+                }
+                let own = locks::name(python, &strand.view.frames, lock);
+                let name = own.or_else(|| {
+                    let frames = || strands.iter().flat_map(|strand| &strand.view.frames);
+                    locals.get_or_insert_with(|| locks::Locals::read(python, frames())).name(lock)
+                });
+                match name {
+                    Some(name) => drop(self.lock_names.insert(lock, name)),
+                    None => *self.nameless.entry(lock).or_default() += 1,
                 }
             }
         }
