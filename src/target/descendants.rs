@@ -46,8 +46,8 @@ mod tests {
         let mut child = Command::new("sh").args(["-c", script]).stdout(Stdio::piped()).spawn().unwrap();
         let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
         let sleeper: u32 = lines.next().unwrap().unwrap().parse().unwrap();
-        let program = || std::fs::read_link(format!("/proc/{sleeper}/exe")).unwrap();
-        while !program().ends_with("sleep") {
+        // A program that is just being executed has its name before it has its arguments.
+        while std::fs::read(format!("/proc/{sleeper}/cmdline")).unwrap() != b"sleep\0600\0" {
             std::thread::yield_now();
         }
         let found = running(child.id(), "sleep");

@@ -36,6 +36,7 @@ FIELDS = [
     ("thread", "frame", "PyThreadState", "frame", 8, 10),
     ("thread", "frame", "_PyCFrame", "current_frame", 11, 12),
     ("thread", "frame", "PyThreadState", "current_frame", 13, LAST),
+    ("thread", "state", "PyThreadState", "state", 13, LAST),
     ("gil", "interval", "struct _gil_runtime_state", "interval", 8, LAST),
     ("gil", "last_holder", "struct _gil_runtime_state", "last_holder", 8, LAST),
     ("gil", "locked", "struct _gil_runtime_state", "locked", 8, LAST),
@@ -189,7 +190,9 @@ def layout(lines):
     groups = {}
     for line in lines[1:]:
         group, field, value = line.split()
-        groups.setdefault(group, {})[field] = int(value)
+        # With a GIL, who holds it says who runs.
+        if (group, field) != ("thread", "state") or free_threaded:
+            groups.setdefault(group, {})[field] = int(value)
     for group, forms in styles(minor, bool(free_threaded)).items():
         groups.setdefault(group, {}).update(forms)
     return groups
