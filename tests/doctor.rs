@@ -66,6 +66,9 @@ fn what_would_be_missed_is_said() {
         let parked = "missed         no GIL parks a thread here";
         assert!(text.contains(if python.free_threaded { parked } else { lasting }), "{text}");
         target.signal(Signal::SIGSTOP);
+        while !target.stopped() {
+            std::thread::yield_now();
+        }
         assert!(doctor(&[&target.pid()]).contains("`kill -CONT` lets it go on"), "{}", python.name());
         target.signal(Signal::SIGCONT);
     });

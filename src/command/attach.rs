@@ -164,9 +164,9 @@ impl Session {
         report.coverage.threads = report.coverage.threads.max(counts.threads);
         report.coverage.tasks = report.coverage.tasks.max(counts.tasks);
         report.coverage.not_watched.push(format!(
-            "sampled {} times: what happened between two samples was not seen; {} looks gave nothing, {} sightings were \
-             discarded because the process moved on while it was read, {} stacks could not be read",
-            counts.samples, counts.missed, counts.unsure, counts.unread
+            "{} looks gave nothing, {} sightings were discarded because the process moved on while it was read, {} stacks \
+             could not be read",
+            counts.missed, counts.unsure, counts.unread
         ));
         if counts.left_out > 0 {
             report.coverage.not_watched.push(format!(

@@ -66,7 +66,7 @@ fn message(finding: &Finding, sources: &SourceMap) -> String {
         lines.push(format!("{}: {} at {place} by {strand}, {locks}", words::name(&access.role), words::deed(access)));
     }
     if let Some(observed) = &finding.observed {
-        lines.push(format!("observed: {}", harmless(observed)));
+        lines.push(format!("{}: {}", words::sighting(finding).to_lowercase(), harmless(observed)));
     }
     lines.push(format!("help: {}", harmless(&finding.help)));
     if !finding.tests.is_empty() {

@@ -5,10 +5,15 @@ use super::side::Side;
 use super::source::SourceMap;
 use crate::event::origin;
 use crate::finding::policy::Lines;
-use crate::finding::{AccessReport, Coverage, Finding, Frame, LockReport, Place, Report, Severity, StrandReport, Target, Turn};
+use crate::finding::{
+    AccessReport, Coverage, Evidence, Finding, Frame, LockReport, Place, Report, Severity, StrandReport, Target, Turn,
+};
 
 /// Longest name that is shown in full.
 const MOST_NAME: usize = 160;
+
+/// Longest sentence of racetrace's own that is shown in full, names from the program included.
+const MOST_SENTENCE: usize = 1000;
 
 /// A name, harmless and not endless.
 #[must_use]
@@ -120,6 +125,12 @@ fn is_library(file: &str) -> bool {
     origin::of_file(file) == origin::Origin::Standard
 }
 
+/// What heads the account of what was seen: only what went wrong is called observed.
+#[must_use]
+pub fn sighting(finding: &Finding) -> &'static str {
+    if finding.evidence == Evidence::Observed { "Observed" } else { "Seen" }
+}
+
 /// Why it can happen, with the text of the call or the suspension where the source is known.
 #[must_use]
 pub fn why(sources: &SourceMap, finding: &Finding) -> Option<String> {
@@ -226,16 +237,9 @@ pub fn target(target: &Target) -> String {
     }
 }
 
-/// `120 events of 4 threads in 1 process; 7 shared subjects`.
+/// `120 events from 4 threads, 2 processes; 7 shared subjects`, or `100 samples from 4 threads`.
 #[must_use]
 pub fn watched(coverage: &Coverage) -> String {
-    let mut amounts = Vec::new();
-    if coverage.events > 0 || coverage.samples == 0 {
-        amounts.push(plural(coverage.events, "event"));
-    }
-    if coverage.samples > 0 {
-        amounts.push(plural(coverage.samples, "sample"));
-    }
     let mut strands = vec![plural(coverage.threads, "thread")];
     if coverage.tasks > 0 {
         strands.push(plural(coverage.tasks, "task"));
@@ -243,7 +247,11 @@ pub fn watched(coverage: &Coverage) -> String {
     if coverage.processes > 1 {
         strands.push(plural(coverage.processes, "processes").replace("processess", "processes"));
     }
-    format!("{} from {}; {}", amounts.join(" and "), strands.join(", "), plural(coverage.shared_subjects, "shared subject"))
+    let strands = strands.join(", ");
+    if coverage.samples > 0 {
+        return format!("{} from {strands}", plural(coverage.samples, "sample"));
+    }
+    format!("{} from {strands}; {}", plural(coverage.events, "event"), plural(coverage.shared_subjects, "shared subject"))
 }
 
 /// One sentence each; empty when nothing is known to have been missed.
@@ -253,10 +261,10 @@ pub fn missed(coverage: &Coverage) -> Vec<String> {
     if coverage.dropped > 0 {
         missed.push(format!("{} dropped: races may have been missed", plural(coverage.dropped, "record")));
     }
-    if coverage.samples > 0 && coverage.events == 0 {
-        missed.push("sampling sees the program at intervals: what happens in between is not seen".to_owned());
+    if coverage.samples > 0 {
+        missed.push("sampling sees the program at intervals: what happened between two samples was not seen".to_owned());
     }
-    missed.extend(coverage.not_watched.iter().map(|what| name(what)));
+    missed.extend(coverage.not_watched.iter().map(|what| shortened(what, MOST_SENTENCE).into_owned()));
     missed
 }
 

@@ -47,7 +47,7 @@ mod tests {
         let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
         let sleeper: u32 = lines.next().unwrap().unwrap().parse().unwrap();
         // A program that is just being executed has its name before it has its arguments.
-        while std::fs::read(format!("/proc/{sleeper}/cmdline")).unwrap() != b"sleep\0600\0" {
+        while std::fs::read(format!("/proc/{sleeper}/cmdline")).unwrap() != b"sleep\x00600\0" {
             std::thread::yield_now();
         }
         let found = running(child.id(), "sleep");

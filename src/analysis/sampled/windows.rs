@@ -214,12 +214,9 @@ pub(super) fn describe(seen: &Seen<'_>, one: &Inside<'_>, story: Story) -> Findi
         }
     };
     let lock = if one.state.task.is_some() { "an asyncio.Lock" } else { "a threading.Lock" };
-    let help = format!(
-        "hold one lock from {} to {}, in every function that changes {}: {lock}",
-        place(seen, one.open.read),
-        place(seen, one.open.write),
-        subject.name
-    );
+    let (read, write) = (place(seen, one.open.read), place(seen, one.open.write));
+    let extent = if read == write { format!("around {read}") } else { format!("from {read} to {write}") };
+    let help = format!("hold one lock {extent}, in every function that changes {}: {lock}", subject.name);
     let (evidence, severity) = story.sure;
     let draft = Draft {
         kind,

@@ -124,7 +124,7 @@ fn entry(finding: &Finding, report: &Report, sources: &SourceMap, with_process: 
 
 fn facts(finding: &Finding, sources: &SourceMap) -> Vec<(&'static str, String)> {
     let mut facts = Vec::new();
-    facts.extend(finding.observed.iter().map(|text| ("Observed", harmless(text).into_owned())));
+    facts.extend(finding.observed.iter().map(|text| (words::sighting(finding), harmless(text).into_owned())));
     facts.extend(words::why(sources, finding).map(|text| ("Why", text)));
     facts.push(("Fix", harmless(&finding.help).into_owned()));
     if !finding.tests.is_empty() {

@@ -115,7 +115,7 @@ fn result(finding: &Finding, sources: &SourceMap) -> SarifResult {
 
 fn message(finding: &Finding, sources: &SourceMap) -> String {
     let mut parts = vec![format!("{}.", harmless(&finding.message))];
-    parts.extend(finding.observed.as_ref().map(|text| format!("Observed: {}.", harmless(text))));
+    parts.extend(finding.observed.as_ref().map(|text| format!("{}: {}.", words::sighting(finding), harmless(text))));
     parts.extend(words::why(sources, finding).map(|text| format!("Why: {text}.")));
     parts.push(format!("Fix: {}.", harmless(&finding.help)));
     parts.push(format!("{}; {}.", capitalised(&words::certainty(finding)), words::seen(finding)));

@@ -119,7 +119,7 @@ impl Page<'_> {
         let pad = " ".repeat(gutter);
         self.line(text, &format!("{pad} {}", self.paint.paint(Style::Frame, "|")));
         if let Some(observed) = &finding.observed {
-            self.fact(text, gutter, "observed", observed);
+            self.fact(text, gutter, &words::sighting(finding).to_lowercase(), observed);
         }
         if let Some(why) = words::why(self.sources, finding) {
             self.fact(text, gutter, "why", &why);
