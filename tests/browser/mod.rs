@@ -70,6 +70,12 @@ impl Browser {
 
     pub fn open(&self, address: &str) {
         self.post("/url", &json!({"url": address}));
+        // On a busy machine the driver answers before the page is there.
+        let scheme = address.split_once("//").map_or(address, |(scheme, _)| scheme);
+        let there = format!("return location.protocol === '{scheme}' && document.readyState === 'complete'");
+        while self.run(&there) != true {
+            std::thread::sleep(std::time::Duration::from_millis(5));
+        }
     }
 
     pub fn run(&self, script: &str) -> Value {
