@@ -30,8 +30,9 @@ pub struct Outcome {
 }
 
 pub fn racetrace() -> Command {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_racetrace"));
-    command.stdin(Stdio::null());
+    // Shells have what they start in the background ignore SIGINT, and that is inherited.
+    let mut command = Command::new("env");
+    command.arg("--default-signal=INT").arg(env!("CARGO_BIN_EXE_racetrace")).stdin(Stdio::null());
     for name in ["PYTHONPATH", "PYTHONHOME", "PYTHONSTARTUP", "PYTHONUNBUFFERED", "RACETRACE_SESSION"] {
         command.env_remove(name);
     }
