@@ -31,7 +31,7 @@ pub struct Outcome {
 
 pub fn racetrace() -> Command {
     // Shells have what they start in the background ignore SIGINT, and that is inherited.
-    let mut command = Command::new("env");
+    let mut command = Command::new("/usr/bin/env");
     command.arg("--default-signal=INT").arg(env!("CARGO_BIN_EXE_racetrace")).stdin(Stdio::null());
     for name in ["PYTHONPATH", "PYTHONHOME", "PYTHONSTARTUP", "PYTHONUNBUFFERED", "RACETRACE_SESSION"] {
         command.env_remove(name);

@@ -64,11 +64,13 @@ pub enum Verdict {
     Drop,
 }
 
-/// Where the stack of a recorded site is to be noted.
+/// Where the stack of a recorded site is to be noted, if the cell is still that strand's by then.
 #[derive(Clone, Copy)]
 pub struct Place {
     cell: u32,
-    site: Option<u8>,
+    index: Option<u8>,
+    site: u64,
+    strand: u64,
 }
 
 /// The cell of a subject.
@@ -106,7 +108,7 @@ impl Recent {
             (cell.object, cell.key, cell.strand, cell.epoch) = (slot.a, slot.b, access.strand, epoch);
             cell.sites = [0; SITES];
             cell.sites[0] = access.site;
-            return Verdict::Record(Place { cell: at, site: Some(0) });
+            return Verdict::Record(Place { cell: at, index: Some(0), site: access.site, strand: access.strand });
         }
         let Some(known) = cell.sites.iter().position(|&site| site == access.site) else {
             cell.flush();
@@ -114,7 +116,12 @@ impl Recent {
             if let Some(free) = free {
                 cell.sites[free] = access.site;
             }
-            return Verdict::Record(Place { cell: at, site: free.map(|free| free as u8) });
+            return Verdict::Record(Place {
+                cell: at,
+                index: free.map(|free| free as u8),
+                site: access.site,
+                strand: access.strand,
+            });
         };
         let lister = std::ptr::from_ref(access.thread) as usize;
         if cell.lister != lister {
@@ -139,8 +146,10 @@ impl Recent {
 
     /// The access was recorded under `stack`: the same site, held back later, is shown under it too.
     pub fn recorded(&mut self, place: Place, stack: u32) {
-        if let (Some(cell), Some(site)) = (self.cells.get_mut(place.cell as usize), place.site) {
-            cell.stacks[usize::from(site)] = stack;
+        let (Some(cell), Some(index)) = (self.cells.get_mut(place.cell as usize), place.index.map(usize::from)) else { return };
+        // Without a GIL another strand may have taken the cell since the access was judged.
+        if cell.strand == place.strand && cell.sites[index] == place.site {
+            cell.stacks[index] = stack;
         }
     }
 
