@@ -4,7 +4,7 @@
 use super::harmless::harmless;
 use super::side::label;
 use super::words;
-use crate::finding::{AccessReport, Finding, Kind, LockReport, Moment, Report};
+use crate::finding::{AccessReport, Basis, Finding, Kind, LockReport, Moment, Report};
 use serde::Serialize;
 
 /// Steps that are drawn; the first ones count.
@@ -14,6 +14,8 @@ const MOST_STEPS: usize = 60;
 pub struct Timeline {
     pub lanes: Vec<String>,
     pub steps: Vec<Step>,
+    /// Their order alone is known where states were sampled.
+    pub timed: bool,
     /// Lane, first and last step of what must not be split, and what that is called.
     pub window: Option<(usize, usize, usize, &'static str)>,
     pub bars: Vec<Bar>,
@@ -90,6 +92,7 @@ pub fn of(finding: &Finding, report: &Report) -> Option<Timeline> {
         bars: bars(finding, &moments, &lanes),
         lanes: lanes.iter().map(|lane| words::name(lane)).collect(),
         steps,
+        timed: finding.basis == Basis::Traced,
         left_out,
     })
 }

@@ -5,10 +5,35 @@ use crate::analysis::Origin;
 use crate::analysis::describe::{Draft, finding};
 use crate::event::sample::{Hold, StrandState};
 use crate::event::{ObjectId, StackId, Value};
-use crate::finding::{AccessReport, Basis, Finding, LockReport, Place, StrandReport};
+use crate::finding::{AccessReport, Basis, Evidence, Finding, LockReport, Moment, Place, StrandReport};
 
 pub fn sampled(seen: &Seen<'_>, draft: Draft) -> Finding {
-    Finding { basis: Basis::Sampled, ..finding(seen.world, seen.process, draft) }
+    let mut finding = Finding { basis: Basis::Sampled, ..finding(seen.world, seen.process, draft) };
+    if finding.evidence == Evidence::Observed {
+        finding.timeline = moments(&finding.accesses, seen.time);
+    }
+    finding
+}
+
+/// What one look shows, in its order: what had been done by then, what came in between, what is next. Their own times are
+/// not known; they bear the look's.
+fn moments(accesses: &[AccessReport], time: u64) -> Vec<Moment> {
+    let mut moments: Vec<(u8, Moment)> = Vec::new();
+    for (index, access) in accesses.iter().enumerate() {
+        let lock = |verb: &str| access.what.as_ref().and_then(|what| what.strip_prefix(verb));
+        let (order, what) = match access.role.as_str() {
+            "hold" => (0, lock("holds ").map_or_else(|| access.role.clone(), |lock| format!("acquire {lock}"))),
+            "conflict" => (1, access.role.clone()),
+            "write" | "act" => (2, format!("{} is next", access.role)),
+            "acquire" => (2, lock("waits for ").map_or_else(|| access.role.clone(), |lock| format!("wait {lock}"))),
+            "await" => (2, access.what.clone().unwrap_or_else(|| access.role.clone())),
+            _ => (0, access.role.clone()),
+        };
+        let access_shown = Some(index).filter(|_| !matches!(access.role.as_str(), "write" | "act" | "await"));
+        moments.push((order, Moment { time, access: access_shown, strand: access.strand.name.clone(), what }));
+    }
+    moments.sort_by_key(|(order, _)| *order);
+    moments.into_iter().map(|(_, moment)| moment).collect()
 }
 
 pub fn strand(seen: &Seen<'_>, state: &StrandState) -> StrandReport {

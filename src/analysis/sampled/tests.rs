@@ -89,6 +89,9 @@ fn two_threads_in_one_window_are_a_race() {
     let found = scene.findings();
     assert_eq!(found.len(), 1);
     assert_eq!((found[0].kind, found[0].evidence), (Kind::ReadModifyWrite, Evidence::Observed));
+    let course: Vec<(&str, &str)> =
+        found[0].timeline.iter().map(|moment| (moment.strand.as_str(), moment.what.as_str())).collect();
+    assert_eq!(course, [("worker-1", "read"), ("worker-2", "conflict"), ("worker-1", "write is next")]);
 }
 
 #[test]

@@ -175,49 +175,46 @@ fn abandoned(seen: &Seen<'_>, state: &StrandState, lock: ObjectId) -> Finding {
 
 fn describe_cycle(seen: &Seen<'_>, edges: &[Vec<Edge>], cycle: &[usize]) -> Finding {
     let mut names: Vec<String> = Vec::new();
+    let mut members: Vec<String> = Vec::new();
     let mut accesses = Vec::new();
     let mut sentences = Vec::new();
+    let around = |position: usize| cycle.get(position % cycle.len()).copied();
+    let edge = |from: usize, to: usize| edges.get(from)?.iter().find(|edge| edge.to == to);
     for (position, &index) in cycle.iter().enumerate() {
         let Some(state) = seen.sample.strands.get(index) else { continue };
-        let following = cycle.get((position + 1) % cycle.len()).copied().unwrap_or(index);
-        let edge = edges.get(index).and_then(|edges| edges.iter().find(|edge| edge.to == following));
+        let (before, following) = (around(position + cycle.len() - 1), around(position + 1).unwrap_or(index));
+        members.push(name(seen, state));
+        let wanted = before.and_then(|before| edge(before, index)?.lock);
+        let held = state.holds.iter().find(|hold| Some(hold.lock) == wanted && hold.stack != StackId::default());
+        accesses
+            .extend(held.map(|hold| access(seen, "hold", &format!("holds {}", lock_name(seen, hold.lock)), state, hold.stack)));
         let other = seen.sample.strands.get(following).map_or_else(String::new, |other| name(seen, other));
-        let Some(lock) = edge.and_then(|edge| edge.lock) else {
+        let Some(lock) = edge(index, following).and_then(|edge| edge.lock) else {
             sentences.push(format!("{} cannot go on before {other}", name(seen, state)));
             accesses.push(access(seen, "await", &format!("waits for {other}"), state, state.stack));
             continue;
         };
         let lock_called = lock_name(seen, lock);
-        let taken = seen.sample.strands.get(following).and_then(|other| other.holds.iter().find(|hold| hold.lock == lock));
-        if let (Some(hold), Some(holder)) = (taken, seen.sample.strands.get(following))
-            && hold.stack != StackId::default()
-        {
-            accesses.push(access(seen, "hold", &format!("holds {lock_called}"), holder, hold.stack));
-        }
         accesses.push(access(seen, "acquire", &format!("waits for {lock_called}"), state, state.stack));
-        let itself = following == index;
-        sentences.push(format!(
-            "{} waits at {} for {lock_called}, held by {}",
-            name(seen, state),
-            place(seen, state.stack),
-            if itself { "itself".to_owned() } else { other }
-        ));
+        let holder = if following == index { "itself" } else { &other };
+        let place = place(seen, state.stack);
+        sentences.push(format!("{} waits at {place} for {lock_called}, held by {holder}", name(seen, state)));
         names.push(lock_called);
     }
     names.sort();
     names.dedup_by(|a, b| a == b && !a.contains('.'));
-    let subject = names.join(",");
+    let what = if cycle.len() == 1 { "waits for what it holds itself" } else { "wait for each other" };
     sampled(
         seen,
         Draft {
             kind: Kind::Deadlock,
             severity: Severity::Error,
             evidence: Evidence::Observed,
-            message: format!("deadlock on {subject}: {}", sentences.join("; ")),
+            message: format!("deadlock on {}: {} {what}", names.join(" and "), members.join(" and ")),
             observed: Some(sentences.join("; ")),
             why: Some("none of them can go on: each waits without a timeout for what the next one holds".to_owned()),
             help: help(cycle.len()),
-            subject: Subject { kind: "locks".to_owned(), name: subject },
+            subject: Subject { kind: "locks".to_owned(), name: names.join(",") },
             accesses,
         },
     )

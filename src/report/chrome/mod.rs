@@ -28,8 +28,14 @@ pub fn write(report: &Report, chart: &Chart, out: &mut dyn Write) -> io::Result<
     for (number, span) in chart.spans().iter().enumerate() {
         self::span(number, span, &mut events);
     }
-    let timed: Vec<(&Finding, Timeline)> =
-        report.findings.iter().filter_map(|finding| Some((finding, timeline::of(finding, report)?))).collect();
+    let mut timed: Vec<(&Finding, Timeline)> = Vec::new();
+    let mut untimed: Vec<String> = Vec::new();
+    for finding in &report.findings {
+        match timeline::of(finding, report).filter(|timeline| timeline.timed) {
+            Some(timeline) => timed.push((finding, timeline)),
+            None => untimed.push(told(finding)),
+        }
+    }
     if !timed.is_empty() {
         events.push(named("process_name", FINDINGS, 0, "racetrace: what was observed"));
     }
@@ -37,8 +43,6 @@ pub fn write(report: &Report, chart: &Chart, out: &mut dyn Write) -> io::Result<
     for (finding, timeline) in &timed {
         self::finding(finding, timeline, chart, &mut lanes, &mut events);
     }
-    let untimed = report.findings.iter().filter(|finding| finding.timeline.is_empty());
-    let untimed: Vec<String> = untimed.map(told).collect();
     let mut missed = words::missed(&report.coverage);
     if chart.left_out() > 0 {
         missed.push(format!("{} left out of this picture", words::plural(chart.left_out(), "span")));

@@ -161,7 +161,10 @@
       group.append(draw("title", {}, `${lanes[step.lane]}: ${step.what}`));
       group.append(draw("circle", { cx: at.x(index), cy: at.y(step.lane), r: 11 }));
       group.append(draw("text", { x: at.x(index), y: at.y(step.lane) + 4 }, String(index + 1)));
-      svg.append(group, draw("text", { class: "after", x: at.x(index), y: tall - 6 }, index === 0 ? "0" : `+${duration(step.after)}`));
+      svg.append(group);
+      if (timeline.timed) {
+        svg.append(draw("text", { class: "after", x: at.x(index), y: tall - 6 }, index === 0 ? "0" : `+${duration(step.after)}`));
+      }
     });
     const picture = make("div", "timeline", svg);
     picture.tabIndex = 0;
@@ -169,10 +172,11 @@
     picture.setAttribute("aria-label", "timeline");
     const list = make("ol", "steps");
     for (const step of steps) {
-      list.append(make("li", step.part, make("b", "", lanes[step.lane]), ` ${step.what} `, make("span", "time", `+${duration(step.after)}`)));
+      const time = timeline.timed ? make("span", "time", `+${duration(step.after)}`) : null;
+      list.append(make("li", step.part, make("b", "", lanes[step.lane]), ` ${step.what} `, time));
     }
     const more = timeline.left_out > 0 ? make("p", "who", `and ${timeline.left_out} more steps`) : null;
-    return make("section", "", make("h3", "", "As it happened"), legendOf(timeline), picture, list, more);
+    return make("section", "", make("h3", "", timeline.timed ? "As it happened" : "As it was seen in one look"), legendOf(timeline), picture, list, more);
   }
 
   function legendOf(timeline) {
