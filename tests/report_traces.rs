@@ -128,16 +128,24 @@ fn several_traces_become_one_report() {
     session.python(python, &["app.py"]);
     fs::rename(session.path().join("run.rt"), session.path().join("first.rt")).unwrap();
     session.python(python, &["app.py"]);
-    let counts = |arguments: &[&str]| {
+    let race = |arguments: &[&str]| {
         let report = json(&session, arguments);
         let findings = report["findings"].as_array().unwrap();
         let races: Vec<&Value> = findings.iter().filter(|finding| finding["severity"] != "note").collect();
         assert_eq!(races.len(), 1, "{report}");
-        races[0]["count"].as_u64().unwrap()
+        races[0].clone()
     };
-    let (first, second) = (counts(&["first.rt"]), counts(&["run.rt"]));
-    assert_eq!(counts(&["first.rt", "run.rt"]), first + second);
-    assert_eq!(counts(&["first.rt", "./first.rt"]), first, "the same trace twice");
+    let count = |race: &Value| race["count"].as_u64().unwrap();
+    let (first, second) = (race(&["first.rt"]), race(&["run.rt"]));
+    let both = race(&["first.rt", "run.rt"]);
+    assert_eq!(count(&both), count(&first) + count(&second));
+    assert_eq!(both, race(&["run.rt", "first.rt"]), "whichever comes first");
+    let surer = if first["evidence"] == "observed" || second["evidence"] != "observed" { &first } else { &second };
+    for part in ["fingerprint", "kind", "subject", "severity", "evidence", "message", "help"] {
+        assert_eq!(both[part], surer[part], "{part}");
+    }
+    assert!([&first, &second].iter().any(|one| one["accesses"] == both["accesses"]), "the places of one of the two: {both}");
+    assert_eq!(race(&["first.rt", "./first.rt"]), first, "the same trace twice");
 }
 
 #[test]

@@ -77,12 +77,15 @@ impl SourceMap {
         self.travelled.iter().flat_map(|(file, lines)| lines.iter().map(move |(n, text)| (file.as_str(), *n, text.as_str())))
     }
 
-    /// The source at the frame's columns.
+    /// The source at the frame's columns. What goes on in the next lines has none: then it is the line with which it begins.
     pub fn excerpt(&self, frame: &Frame) -> Option<String> {
-        let (start, end) = frame.columns?;
         let line = self.line(&frame.file, frame.line)?;
-        let text = line.get(start as usize..end as usize)?.trim();
-        (!text.is_empty()).then(|| text.to_owned())
+        let text = match frame.columns {
+            Some((start, end)) => line.get(start as usize..end as usize)?.trim(),
+            None => line.trim(),
+        };
+        let more = if text.ends_with(['(', '[', '{', ',']) { "…" } else { "" };
+        (!text.is_empty()).then(|| format!("{text}{more}"))
     }
 
     fn on_disk<R>(&self, file: &str, look: impl FnOnce(&FileLines) -> R) -> Option<R> {

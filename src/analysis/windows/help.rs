@@ -68,7 +68,8 @@ fn idiom(race: &Race<'_>) -> Option<String> {
             "take the element in one step and handle IndexError, or hold one lock over check and act".to_owned()
         }
         (Shape::Dict, Action::Delete) => "use pop(key, None), which checks and removes in one step".to_owned(),
-        (Shape::Dict, Action::Insert | Action::Write) => {
+        // Somebody adds the key: it was missing when it was looked for.
+        (Shape::Dict, _) if [act, race.access.action].contains(&Action::Insert) => {
             "use setdefault(), or hold one lock from the look-up to the store so that the value is made once".to_owned()
         }
         (Shape::Set, _) => "hold one lock over the check and the change of the set".to_owned(),
