@@ -54,16 +54,14 @@ fn windows_that_last_are_found() {
         let target = Target::start(python, include_str!("attach/racy.py"));
         let report = look_until(&target, |report| {
             has(report, "read-modify-write", "app.bins[...]", 13)
-                && (python.minor >= 15 || has(report, "mutation-during-iteration", "app.guests", 19))
+                && has(report, "mutation-during-iteration", "app.guests", 19)
                 && has(report, "check-then-act", "Store._items[...]", 39)
                 && has(report, "check-then-act", "app.board[...]", 57)
         });
         // The key is computed of a local variable.
         expect(python, &report, "read-modify-write", "app.bins[...]", 13);
-        // Another thread takes elements away. (From 3.15 on loops over lists have no iterator.)
-        if python.minor < 15 {
-            expect(python, &report, "mutation-during-iteration", "app.guests", 19);
-        }
+        // Another thread takes elements away.
+        expect(python, &report, "mutation-during-iteration", "app.guests", 19);
         // The window spans two methods that take a lock each.
         expect(python, &report, "check-then-act", "Store._items[...]", 39);
         // What another thread does is no window of its own.
@@ -79,6 +77,42 @@ fn windows_that_are_protected_are_not() {
         let (output, report) = look(&target, LOOK);
         assert!(findings(&report).is_empty(), "{}: {report:#}", python.name());
         assert_eq!(output.status.code(), Some(0));
+    });
+}
+
+#[test]
+fn locks_that_two_threads_take_in_either_order_are_found() {
+    let _alone = alone();
+    everywhere(|python| {
+        let target = Target::start(python, include_str!("attach/orders_racy.py"));
+        let found = |report: &Value| has(report, "lock-order-inversion", "app.left,app.right", 17);
+        let report = look_until(&target, found);
+        expect(python, &report, "lock-order-inversion", "app.left,app.right", 9);
+        expect(python, &report, "lock-order-inversion", "app.left,app.right", 17);
+        assert_eq!(findings(&report).len(), 1, "{}: {report:#}", python.name());
+        assert_eq!(findings(&report)[0]["evidence"], "possible");
+        let target = Target::start(python, include_str!("attach/orders_safe.py"));
+        let (_, report) = look(&target, LOOK);
+        assert!(findings(&report).is_empty(), "{}: {report:#}", python.name());
+    });
+}
+
+#[test]
+fn coroutines_that_nothing_will_run_are_found() {
+    let _alone = alone();
+    everywhere(|python| {
+        let target = Target::start(python, include_str!("attach/coroutines_racy.py"));
+        let (flush, draw) = ("Outbox.flush", "draw");
+        let report = look_until(&target, |report| {
+            has(report, "unawaited-coroutine", flush, 9) && has(report, "unawaited-coroutine", draw, 31)
+        });
+        expect(python, &report, "unawaited-coroutine", flush, 9);
+        // The function that was given it stands in an await of this line.
+        expect(python, &report, "unawaited-coroutine", draw, 31);
+        assert_eq!(findings(&report).len(), 2, "{}: {report:#}", python.name());
+        let target = Target::start(python, include_str!("attach/coroutines_safe.py"));
+        let (_, report) = look(&target, LOOK);
+        assert!(findings(&report).is_empty(), "{}: {report:#}", python.name());
     });
 }
 

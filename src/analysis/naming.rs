@@ -58,7 +58,7 @@ fn root(path: &str) -> &str {
 }
 
 /// `cache[…]` and `self.items['k']` without their last subscript.
-fn container_of(path: &str) -> &str {
+pub fn container_of(path: &str) -> &str {
     if !path.ends_with(']') {
         return path;
     }

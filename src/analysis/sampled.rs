@@ -8,11 +8,13 @@
 //! | [`ahead`] | strands that nothing keeps from coming into each other's windows |
 //! | [`working`] | windows that several freely running threads come to |
 //! | [`loops`] | containers that change while a loop walks them |
-//! | [`awaits`] | locks held across an await |
+//! | [`inversions`] | lock orders that contradict each other |
+//! | [`awaits`] | locks held across an await, coroutines that never run |
 
 mod ahead;
 mod awaits;
 mod describe;
+mod inversions;
 mod loops;
 mod waits;
 mod windows;
@@ -52,6 +54,7 @@ pub struct Sampled {
     windows: windows::Windows,
     ahead: ahead::Comings,
     working: working::Working,
+    inversions: inversions::Inversions,
     awaits: awaits::Awaits,
 }
 
@@ -67,6 +70,7 @@ impl Detector for Sampled {
         self.ahead.look(&seen, findings);
         self.working.look(&seen, findings);
         loops::look(&seen, findings);
+        self.inversions.look(&seen, findings);
         self.awaits.look(&seen, findings);
     }
 }

@@ -31,6 +31,9 @@ pub struct AttachArgs {
     /// The only thing that is ever written to the process; undone at the end
     #[arg(long, value_name = "DURATION", value_parser = duration::parse)]
     pub switch_interval: Option<Duration>,
+    /// Not there: says what to do instead
+    #[arg(long, hide = true)]
+    pub probe: bool,
     /// Show no live status
     #[arg(long, short)]
     pub quiet: bool,

@@ -1,15 +1,13 @@
 //! `racetrace attach PID`: looks into a live process until the time is over, the user ends it or the process does, and
 //! reports. It decides how often to look; what is seen is judged by the analysis.
 
-use std::io::IsTerminal;
 use std::time::{Duration, Instant};
-
-use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 
 use super::deliver::{Delivery, Stream};
 use super::failure::Failure;
 use super::recording::{self, Recording};
 use super::run::supervise::Signals;
+use super::status::Status;
 use crate::analysis::{Analysis, Options};
 use crate::cli::attach::AttachArgs;
 use crate::collect::sampler::amplifier::Amplifier;
@@ -21,14 +19,18 @@ use crate::report::source::SourceMap;
 
 const DEFAULT_RATE: u32 = 250;
 const DEFAULT_BUDGET: u32 = 10;
-/// How often the status line is drawn anew.
-const STATUS_EVERY: Duration = Duration::from_millis(200);
 
 /// Looks, and reports. The result is the exit code.
 ///
 /// # Errors
 /// What keeps racetrace from looking into the process.
 pub fn run(args: &AttachArgs) -> Result<u8, Failure> {
+    if args.probe {
+        let message = format!("cannot load probes into process {}, which runs already", args.pid());
+        let advice =
+            "start the program with `racetrace run -- COMMAND`, which is exact, or leave --probe out to look in by sampling";
+        return Err(Failure::new(message).advise(advice));
+    }
     let delivery = Delivery::prepare(&args.report, Stream::Stdout)?;
     let signals = Signals::hold().map_err(|error| Failure::new(format!("cannot prepare to receive signals: {error}")))?;
     let target = Target::open(args.pid(), &mut Vec::new())?;
@@ -57,8 +59,7 @@ struct Session {
     sampler: Sampler,
     analysis: Analysis,
     recording: Recording,
-    status: ProgressBar,
-    found: usize,
+    status: Status,
     sources: SourceMap,
 }
 
@@ -70,39 +71,22 @@ impl Session {
         if target.process.own_root {
             sources.add_directory(format!("/proc/{}/root", target.process.pid));
         }
-        let status = if args.quiet || !std::io::stderr().is_terminal() {
-            ProgressDrawTarget::hidden()
-        } else {
-            ProgressDrawTarget::stderr()
-        };
-        let status = ProgressBar::with_draw_target(None, status);
-        if let Ok(style) = ProgressStyle::with_template("{spinner} {elapsed} {msg}") {
-            status.set_style(style);
-        }
-        Ok(Session {
-            sampler: Sampler::new(target),
-            analysis: Analysis::new(Options::default()),
-            recording,
-            status,
-            found: 0,
-            sources,
-        })
+        let status = Status::new(args.quiet);
+        status.begin(&format!("process {}", target.process.pid));
+        let analysis = Analysis::new(Options::default());
+        Ok(Session { sampler: Sampler::new(target), analysis, recording, status, sources })
     }
 
     fn watch(&mut self, args: &AttachArgs, signals: &Signals) -> Ending {
         let began = Instant::now();
         let mut budget = Budget::new(args.rate.unwrap_or(DEFAULT_RATE), args.budget.unwrap_or(DEFAULT_BUDGET));
-        let mut drawn = began;
         loop {
             let (look, work) = (Instant::now(), processor_time());
             if !self.look() {
                 let replaced = self.sampler.target.process.has_program();
                 return if replaced { Ending::ProgramReplaced } else { Ending::ProcessEnded };
             }
-            if drawn.elapsed() >= STATUS_EVERY {
-                drawn = Instant::now();
-                self.draw(budget.rate());
-            }
+            self.status.draw(self.sampler.counts, budget.rate());
             let pause = budget.after(processor_time().saturating_sub(work), look.elapsed());
             if signals.asked_to_end() {
                 return Ending::AskedTo;
@@ -128,24 +112,13 @@ impl Session {
         let fresh = self.analysis.fresh();
         self.recording.tick(&fresh);
         for finding in &fresh {
-            self.found += 1;
-            let headline = crate::report::text::headline(finding, &self.sources, crate::report::Color::Never);
-            self.status.println(headline);
+            self.status.tell(finding, &self.sources);
         }
         true
     }
 
-    fn draw(&self, rate: u32) {
-        let counts = self.sampler.counts;
-        self.status.set_message(format!(
-            "{} samples at {rate} Hz, {} threads, {} tasks, {} findings, {} missed",
-            counts.samples, counts.threads, counts.tasks, self.found, counts.missed
-        ));
-        self.status.tick();
-    }
-
     fn finish(mut self, args: &AttachArgs, delivery: &Delivery, ending: Ending) -> Result<u8, Failure> {
-        self.status.finish_and_clear();
+        self.status.end();
         let mut report = self.analysis.report();
         self.complete(args, &mut report, ending);
         let broken = self.recording.finish(&mut report, &self.sources);

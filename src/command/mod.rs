@@ -11,3 +11,4 @@ pub mod put_back;
 pub mod recording;
 pub mod report;
 pub mod run;
+mod status;

@@ -14,7 +14,7 @@ impl<M: Memory> Python<M> {
         (0..size).contains(&index).then(|| items.offset(index.wrapping_mul(8)))
     }
 
-    /// The container that an iterator walks.
+    /// The container that an iterator walks. A list that stands where an iterator would is walked itself (3.15).
     pub fn walked(&self, iterator: RemoteAddr) -> Option<Walked> {
         let class = self.type_of(iterator).ok()?;
         let header = self.layout.object.header;
@@ -23,27 +23,36 @@ impl<M: Memory> Python<M> {
             "dict_keyiterator" | "dict_valueiterator" | "dict_itemiterator" => (header, self.layout.dict.used),
             "set_iterator" => (header, self.layout.set.used),
             "list_iterator" => (header + 8, self.layout.object.size),
+            "list" => (0, self.layout.object.size),
             _ => return None,
         };
-        let container = self.memory.pointer(iterator.plus(at)).ok()?;
+        let container = if at == 0 { iterator } else { self.memory.pointer(iterator.plus(at)).ok()? };
         if container.is_null() {
             return None;
         }
-        let now = self.memory.u64(container.plus(size_at)).ok()?;
+        let size_at = container.plus(size_at);
+        let now = self.memory.u64(size_at).ok()?;
         // A loop over a list goes by position and remembers no size.
         let began = if at == header { self.memory.u64(iterator.plus(header + 8)).ok()? } else { now };
         // Once the loop has noticed, the iterator holds a number that no container has.
-        (began < LARGEST_CONTAINER).then_some(Walked { container, began, now })
+        let words = if at == header {
+            vec![(iterator.plus(at), container.0), (iterator.plus(header + 8), began), (size_at, now)]
+        } else {
+            Vec::new()
+        };
+        (began < LARGEST_CONTAINER).then_some(Walked { container, began, now, words })
     }
 }
 
 /// What a suspended loop knows of the container that it walks.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Walked {
     pub container: RemoteAddr,
     /// The container's size when the loop began, and now.
     pub began: u64,
     pub now: u64,
+    /// The words that say so: where they are, and what they were.
+    pub words: Vec<(RemoteAddr, u64)>,
 }
 
 const LARGEST_CONTAINER: u64 = 1 << 40;

@@ -107,6 +107,13 @@ impl<M: Memory> Python<M> {
         Ok(self.frame_from(at, &bytes))
     }
 
+    /// The frame as it is now, whatever of its memory is kept.
+    pub fn frame_now(&self, at: RemoteAddr) -> Option<RemoteFrame> {
+        let mut bytes = [0; FRAME_SIZE];
+        let read = self.memory.gather(&[Piece { at, len: FRAME_SIZE }], &mut bytes).ok()?;
+        (read == FRAME_SIZE).then(|| self.frame_from(at, &bytes))
+    }
+
     /// The frame in bytes that were read along with others.
     pub fn frame_in(&self, at: RemoteAddr, bytes: &[u8]) -> RemoteFrame {
         self.frame_from(at, bytes)

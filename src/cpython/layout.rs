@@ -220,8 +220,14 @@ pub struct Function {
 pub struct Generator {
     /// The frame itself (3.11+), or a pointer to it.
     pub frame: u64,
-    /// 3.11+: -3 created (-2 to 3.12, -3 from 3.13), -1 suspended, 0 executing, and so on.
+    /// One byte (3.11+).
     pub state: Option<u64>,
+    pub qualname: u64,
+    /// What `state` is in one that has not begun, and in one that is suspended.
+    #[serde(default)]
+    pub created: i8,
+    #[serde(default)]
+    pub suspended: Vec<i8>,
 }
 
 #[derive(Debug, Clone, Deserialize)]

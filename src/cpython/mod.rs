@@ -15,11 +15,13 @@
 //! | [`mod@line`] | which line an instruction stands on |
 //! | [`naming`] | names for threads, modules and objects |
 //! | [`lock`] | locks: held, by whom, and who waits |
+//! | [`coroutine`] | coroutines and generators: suspended, not begun |
 //! | [`task`] | asyncio tasks |
 
 pub mod attribute;
 pub mod code;
 pub mod container;
+pub mod coroutine;
 pub mod debug_offsets;
 pub mod dict;
 pub mod discovery;

@@ -42,7 +42,6 @@ pub struct TaskLists {
 }
 
 const MOST_TASKS: usize = 100_000;
-const MOST_AWAITS: usize = 128;
 
 impl<M: Memory> Python<M> {
     /// The addresses of all tasks of an interpreter.
@@ -156,63 +155,6 @@ impl<M: Memory> Python<M> {
             waiter_at: Some(at.plus(layout.waiter)),
             frames: self.coroutine_frames(self.memory.pointer(at.plus(layout.coroutine))?)?,
         })
-    }
-
-    /// The frames of a suspended coroutine and of those that it awaits, innermost first. Empty for one that runs, has
-    /// not begun, or has ended.
-    ///
-    /// # Errors
-    /// When the outermost cannot be read.
-    pub fn coroutine_frames(&self, coroutine: RemoteAddr) -> Result<Vec<RemoteFrame>, Fault> {
-        let mut frames: Vec<RemoteFrame> = Vec::new();
-        let mut next = coroutine;
-        while frames.len() < MOST_AWAITS {
-            let frame = match self.suspended_frame(next) {
-                Ok(Some(frame)) => frame,
-                Ok(None) => break,
-                Err(fault) if frames.is_empty() => return Err(fault),
-                Err(_) => break,
-            };
-            if frames.iter().any(|known| known.at == frame.at) {
-                break;
-            }
-            let awaited = self.top_of_stack(&frame).unwrap_or(RemoteAddr::NULL);
-            frames.push(frame);
-            if awaited.is_null() {
-                break;
-            }
-            next = awaited;
-        }
-        frames.reverse();
-        Ok(frames)
-    }
-
-    /// The frame of a coroutine or generator, if that is what `object` is and it is suspended.
-    fn suspended_frame(&self, object: RemoteAddr) -> Result<Option<RemoteFrame>, Fault> {
-        let layout = &self.layout.generator;
-        match self.type_of(object)?.name.as_str() {
-            "coroutine" | "generator" | "async_generator" => {}
-            // {header, cw_coroutine}: what `await` of a coroutine's `__await__` gives.
-            "coroutine_wrapper" => {
-                let inner = self.memory.pointer(object.plus(self.layout.object.header))?;
-                return if self.type_of(inner)?.name == "coroutine" { self.suspended_frame(inner) } else { Ok(None) };
-            }
-            _ => return Ok(None),
-        }
-        let Some(state) = layout.state else {
-            let frame = self.memory.pointer(object.plus(layout.frame))?;
-            return if frame.is_null() { Ok(None) } else { self.frame(frame).map(|frame| frame.slots_in_use.map(|_| frame)) };
-        };
-        // FRAME_SUSPENDED_YIELD_FROM (-2) and FRAME_SUSPENDED (-1); 3.12 has -1 only, with FRAME_CREATED at -2.
-        let state = self.memory.u8(object.plus(state))?.cast_signed();
-        let frame = self.frame(object.plus(layout.frame))?;
-        Ok((matches!(state, -2..=-1) && frame.slots_in_use.is_some()).then_some(frame))
-    }
-
-    fn top_of_stack(&self, frame: &RemoteFrame) -> Option<RemoteAddr> {
-        let top = frame.slots_in_use?.checked_sub(1)?;
-        let raw = self.memory.pointer(self.slot_address(frame.at, top)).ok()?;
-        Some(RemoteAddr(raw.0 & !self.layout.frame.tag_bits))
     }
 
     /// The task that each thread's event loop runs right now, where the interpreter says so.

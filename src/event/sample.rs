@@ -38,6 +38,9 @@ pub struct StrandState {
     /// subjects that were there before the thread.
     #[serde(default)]
     pub working: Vec<Coming>,
+    /// Locks that it takes one inside the other, now or with nothing to wait for before it does but the locks around.
+    #[serde(default)]
+    pub nestings: Vec<Nesting>,
     /// Coroutines that its code makes and throws away.
     #[serde(default)]
     pub dropped: Vec<Dropped>,
@@ -73,6 +76,15 @@ pub struct Hold {
     pub by_task: bool,
 }
 
+/// A lock that is taken inside another one.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Nesting {
+    pub outer: Hold,
+    pub inner: Hold,
+    /// What else is held by then.
+    pub gates: Vec<ObjectId>,
+}
+
 /// A strand stands between the read and the write of a window, and has certainly stood there for the whole look.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 pub struct OpenWindow {
@@ -89,12 +101,16 @@ pub struct OpenWindow {
     pub subject: SubjectValue,
 }
 
-/// A call that makes a coroutine, whose result is thrown away at once.
+/// A coroutine that nothing will run: thrown away at once, or kept where nothing reads it any more.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 pub struct Dropped {
+    /// The call that makes it; where the strand stands, if another function made it.
     pub made: StackId,
     /// The coroutine's qualified name.
     pub name: TextId,
+    /// The variable that keeps it.
+    #[serde(default)]
+    pub kept_in: Option<TextId>,
 }
 
 /// A strand stands between a call that has read a subject and one that will store it.

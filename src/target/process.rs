@@ -5,6 +5,7 @@ use std::path::PathBuf;
 
 use super::memory::{Fault, Memory, ProcessMemory};
 use super::permission::Refusal;
+use super::procfs;
 
 /// A process, identified so that a reused pid is noticed.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -84,8 +85,7 @@ pub(super) struct Stat {
 const KERNEL_THREAD: u64 = 0x0020_0000;
 
 pub(super) fn stat(path: &str) -> Option<Stat> {
-    let text = std::fs::read(path).ok()?;
-    let text = String::from_utf8_lossy(&text);
+    let text = procfs::read(path)?;
     // The name in parentheses may itself hold anything, parentheses too.
     let fields: Vec<&str> = text.get(text.rfind(')')? + 2..)?.split_ascii_whitespace().collect();
     Some(Stat {

@@ -3,6 +3,7 @@
 use nix::libc::{SIGABRT, SIGBUS, SIGFPE, SIGILL, SIGINT, SIGSEGV, SYS_futex as FUTEX};
 
 use super::process::stat;
+use super::procfs;
 
 /// Where a thread is, seen without stopping it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -48,19 +49,20 @@ pub struct Stillness {
 
 impl Stillness {
     pub fn of(pid: u32, tid: u32) -> Option<Stillness> {
-        let text = std::fs::read(format!("/proc/{pid}/task/{tid}/status")).ok()?;
-        let text = String::from_utf8_lossy(&text);
+        let text = procfs::read(&format!("/proc/{pid}/task/{tid}/status"))?;
         let mut asleep = false;
-        let mut switches = 0u64;
+        let (mut switches, mut counts) = (0u64, 0);
         for line in text.lines() {
             if let Some(state) = line.strip_prefix("State:") {
                 asleep = state.trim_start().starts_with(['S', 'D', 'T', 't']);
             } else if line.contains("voluntary_ctxt_switches:") {
                 let count = line.rsplit(':').next().and_then(|count| count.trim().parse::<u64>().ok());
                 switches = switches.wrapping_add(count?);
+                counts += 1;
             }
         }
-        Some(Stillness { asleep, switches })
+        // Voluntary ones and others, at the very end.
+        (counts == 2).then_some(Stillness { asleep, switches })
     }
 
     /// Did the thread sleep without a break from `self` to `later`?
@@ -77,10 +79,7 @@ pub fn activity(pid: u32, tid: u32) -> Activity {
         Some(_) => {}
         None => return Activity::Unclear,
     }
-    std::fs::read_to_string(format!("/proc/{pid}/task/{tid}/syscall"))
-        .ok()
-        .and_then(|text| parse_syscall(&text))
-        .unwrap_or(Activity::Unclear)
+    procfs::read(&format!("/proc/{pid}/task/{tid}/syscall")).and_then(|text| parse_syscall(&text)).unwrap_or(Activity::Unclear)
 }
 
 /// Does every thread sleep for a lock, without a time limit, and would no signal make the process's own code run?

@@ -64,17 +64,32 @@ fn waiting_for(seen: &Seen<'_>, holder: &StrandState, wanted: ObjectId) -> usize
 
 fn never_run(seen: &Seen<'_>, state: &StrandState, dropped: &Dropped, findings: &mut Findings) {
     let called = seen.world.text(seen.process, dropped.name).to_owned();
+    let kept_in = dropped.kept_in.map(|variable| seen.world.text(seen.process, variable));
+    let (message, why, what) = match kept_in {
+        None => (
+            format!("the coroutine {called} is made here and dropped without ever having run"),
+            "calling an async function only makes a coroutine; nothing keeps or awaits it here",
+            "makes the coroutine, which nothing ever runs".to_owned(),
+        ),
+        Some(variable) => (
+            format!(
+                "the coroutine {called} has not run, and never will: only `{variable}` keeps it, which nothing reads from here on"
+            ),
+            "calling an async function only makes a coroutine; it runs when it is awaited",
+            format!("has it in `{variable}`, and does not await it"),
+        ),
+    };
     findings.add(sampled(
         seen,
         Draft {
             kind: Kind::UnawaitedCoroutine,
             severity: Severity::Warning,
             evidence: Evidence::Possible,
-            message: format!("the coroutine {called} is made here and dropped without ever having run"),
-            why: Some("calling an async function only makes a coroutine; nothing keeps or awaits it here".to_owned()),
+            message,
+            why: Some(why.to_owned()),
             observed: Some(format!("{} runs this code", name(seen, state))),
             help: "await it, or hand it to asyncio.create_task".to_owned(),
-            accesses: vec![access(seen, "create", "makes the coroutine, which nothing ever runs", state, dropped.made)],
+            accesses: vec![access(seen, "create", &what, state, dropped.made)],
             subject: Subject { kind: "coroutine".to_owned(), name: called },
         },
     ));

@@ -47,6 +47,7 @@ impl Scene {
             loops: Vec::new(),
             coming: Vec::new(),
             working: Vec::new(),
+            nestings: Vec::new(),
             dropped: Vec::new(),
         });
         self.strands.last_mut().expect("just pushed")
@@ -220,4 +221,41 @@ fn a_loop_over_what_another_strand_is_about_to_shrink() {
     let found = scene.findings();
     assert_eq!(found.len(), 1);
     assert_eq!((found[0].kind, found[0].evidence), (Kind::MutationDuringIteration, Evidence::Possible));
+}
+
+/// Threads that each take these locks, by number, one inside the other: outer, inner, and what else they hold by then.
+fn nested(threads: &[(usize, usize, &[usize])]) -> Vec<Finding> {
+    let mut scene = Scene::new(rmw("count"));
+    let locks = [scene.litmus.lock(), scene.litmus.lock(), scene.litmus.lock(), scene.litmus.lock()];
+    for _ in 0..2 {
+        for (thread, (outer, inner, gates)) in (1..).zip(threads) {
+            let places = [scene.at(READ), scene.at(WRITE)];
+            let hold = |lock: usize, stack: StackId| Hold { lock: locks[lock], stack, by_task: false };
+            let gates = gates.iter().map(|gate| locks[*gate]).collect();
+            let nesting = Nesting { outer: hold(*outer, places[0]), inner: hold(*inner, places[1]), gates };
+            scene.strand(thread).nestings.push(nesting);
+        }
+        scene.sample();
+    }
+    scene.findings()
+}
+
+#[test]
+fn threads_that_take_locks_in_a_ring_can_wait_for_each_other_for_ever() {
+    for ring in [&[(0, 1, &[] as &[usize]), (1, 0, &[])][..], &[(0, 1, &[]), (2, 0, &[]), (1, 2, &[])]] {
+        let found = nested(ring);
+        assert_eq!(found.len(), 1, "{ring:?}");
+        assert_eq!((found[0].kind, found[0].evidence), (Kind::LockOrderInversion, Evidence::Possible));
+        assert_eq!(found[0].severity, Severity::Warning);
+    }
+}
+
+#[test]
+fn locks_in_one_order_or_below_a_common_one_are_no_ring() {
+    let none: &[usize] = &[];
+    assert!(nested(&[(0, 1, none), (0, 1, none)]).is_empty());
+    assert!(nested(&[(0, 1, &[2]), (1, 0, &[2])]).is_empty());
+    // Of three, two hold a common lock; or one holds what another takes first.
+    assert!(nested(&[(0, 1, &[3]), (1, 2, none), (2, 0, &[3])]).is_empty());
+    assert!(nested(&[(0, 1, &[2]), (1, 2, none), (2, 0, none)]).is_empty());
 }

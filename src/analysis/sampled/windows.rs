@@ -3,14 +3,14 @@
 
 use std::collections::HashMap;
 
-use racetrace_probes::plan::{SwitchWhy, Window, WindowKind};
+use racetrace_probes::plan::{Operation, SwitchWhy, Watch, Window, WindowKind};
 
 use super::describe::{access, is_in_users_code, name, place, sampled, value};
 use super::{Findings, Seen, Who};
 use crate::analysis::describe::Draft;
 use crate::analysis::naming;
 use crate::event::sample::{OpenSpan, OpenWindow, StrandState, SubjectValue};
-use crate::event::{KeyId, ObjectId};
+use crate::event::{KeyId, ObjectId, Shape};
 use crate::finding::{AccessReport, Evidence, Finding, Kind, Severity, Subject};
 
 #[derive(Debug, Default)]
@@ -155,7 +155,9 @@ fn meets(one: &Inside<'_>, other: &Inside<'_>) -> bool {
 pub(super) fn subject(seen: &Seen<'_>, open: &OpenWindow) -> Subject {
     let sites: Vec<_> = [open.read, open.write].into_iter().filter_map(|stack| seen.world.site_id(seen.process, stack)).collect();
     let mut subject = naming::subject(seen.world, seen.process, open.object, open.key, &sites);
-    if subject.kind == "item" {
+    if asks_a_list(seen, open) {
+        (subject.kind, subject.name) = ("container".to_owned(), naming::container_of(&subject.name).to_owned());
+    } else if subject.kind == "item" {
         let label = seen.world.object(seen.process, open.object).and_then(|object| object.label);
         subject.name = match label {
             Some(label) => format!("{}[...]", seen.world.text(seen.process, label)),
@@ -163,6 +165,19 @@ pub(super) fn subject(seen: &Seen<'_>, open: &OpenWindow) -> Subject {
         };
     }
     subject
+}
+
+/// Is the read `x in some_list`? It is about the list: a list has no place for each value.
+fn asks_a_list(seen: &Seen<'_>, open: &OpenWindow) -> bool {
+    let is_list = seen.world.object(seen.process, open.object).is_some_and(|object| object.shape == Shape::List);
+    let asks = || {
+        let definitions = seen.world.definitions(seen.process)?;
+        let site = definitions.site_of(open.read)?;
+        let watches = &definitions.code(site.code)?.plan.watches;
+        let is_here = |watch: &&Watch| watch.offset == site.offset;
+        Some(watches.iter().filter(is_here).any(|watch| matches!(watch.operation, Operation::Contains { .. })))
+    };
+    is_list && asks() == Some(true)
 }
 
 fn together(seen: &Seen<'_>, one: &Inside<'_>, other: &Inside<'_>) -> Finding {

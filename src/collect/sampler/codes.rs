@@ -13,8 +13,14 @@ use crate::cpython::python::Python;
 use crate::target::address::RemoteAddr;
 use crate::target::memory::Memory;
 
-use super::approach::{Approach, Standing};
+use super::abandoned;
+use super::approach::Approach;
+use super::nesting::{self, Entry};
 use super::site::Site;
+use super::ways::Standing;
+
+/// By instruction, and how the frame stands at it.
+type ByStanding<T> = RefCell<HashMap<(u32, Standing), Rc<T>>>;
 
 /// A code object with what is known about it.
 #[derive(Debug)]
@@ -29,7 +35,9 @@ pub struct KnownCode {
     flow: Option<Flow>,
     plan: Option<Plan>,
     sites: RefCell<HashMap<u32, Rc<Site>>>,
-    approaches: RefCell<HashMap<(u32, Standing), Rc<Approach>>>,
+    approaches: ByStanding<Approach>,
+    unread: RefCell<HashMap<u32, Rc<[u32]>>>,
+    entries: ByStanding<[Entry]>,
 }
 
 impl KnownCode {
@@ -69,6 +77,28 @@ impl KnownCode {
             self.approaches.borrow_mut().insert((offset, standing), Rc::clone(&made));
             made
         })
+    }
+
+    /// The local variables that nothing reads any more behind an instruction.
+    pub fn unread(&self, offset: u32) -> Rc<[u32]> {
+        if let Some(unread) = self.unread.borrow().get(&offset) {
+            return Rc::clone(unread);
+        }
+        let made: Rc<[u32]> =
+            self.flow.as_ref().map_or_else(Vec::new, |flow| abandoned::unread(&self.remote.code, flow, offset)).into();
+        self.unread.borrow_mut().insert(offset, Rc::clone(&made));
+        made
+    }
+
+    /// The `with` statements that lie ahead of an instruction.
+    pub(super) fn entries(&self, offset: u32, standing: Standing) -> Rc<[Entry]> {
+        if let Some(entries) = self.entries.borrow().get(&(offset, standing)) {
+            return Rc::clone(entries);
+        }
+        let made: Rc<[Entry]> =
+            self.flow.as_ref().map_or_else(Vec::new, |flow| nesting::entries(&self.remote.code, flow, offset, standing)).into();
+        self.entries.borrow_mut().insert((offset, standing), Rc::clone(&made));
+        made
     }
 
     pub fn line(&self, offset: u32) -> u32 {
@@ -121,6 +151,8 @@ impl Codes {
             plan,
             sites: RefCell::default(),
             approaches: RefCell::default(),
+            unread: RefCell::default(),
+            entries: RefCell::default(),
         })
     }
 

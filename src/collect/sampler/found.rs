@@ -10,15 +10,18 @@ use crate::event::{Shape, Tid};
 use crate::target::address::RemoteAddr;
 use crate::target::memory::Memory;
 
+use super::abandoned::Abandoned;
 use super::accessor::{self, Spanning};
-use super::approach::{Act, Standing};
+use super::approach::Act;
 use super::codes::Codes;
 use super::dropped::Dropped;
 use super::locks::{HeldLock, WaitedLock};
+use super::nesting::{self, Nesting};
 use super::plain::{Plain, Plainness};
 use super::strand::{Activation, ThreadView};
 use super::subject::{self, Subject};
 use super::value::Scope;
+use super::ways::Standing;
 
 /// A strand of this look, before it is said in events.
 pub(super) struct Strand {
@@ -36,7 +39,10 @@ pub(super) struct Strand {
     pub coming: Vec<Coming>,
     /// Windows that the thread comes to while it runs freely.
     pub working: Vec<Coming>,
+    /// Locks that the thread takes one inside the other.
+    pub nestings: Vec<Nesting>,
     pub dropped: Vec<Dropped>,
+    pub abandoned: Vec<Abandoned>,
     pub still: bool,
 }
 
@@ -55,7 +61,9 @@ impl Strand {
             loops: Vec::new(),
             coming: Vec::new(),
             working: Vec::new(),
+            nestings: Vec::new(),
             dropped: Vec::new(),
+            abandoned: Vec::new(),
             still: false,
         }
     }
@@ -67,13 +75,16 @@ impl Strand {
 
     /// Is there something that has to be verified?
     pub fn is_of_interest(&self) -> bool {
-        !(self.open.is_empty() && self.spans.is_empty() && self.loops.is_empty() && self.coming.is_empty())
+        let windows = !(self.open.is_empty() && self.spans.is_empty() && self.coming.is_empty());
+        windows || !self.loops.is_empty() || !self.abandoned.is_empty() || !self.nestings.is_empty()
     }
 
-    /// The outermost frame with a window, loop or coming access.
+    /// The outermost frame with something that has to be verified.
     pub fn deepest(&self) -> Option<RemoteAddr> {
         let open = self.open.iter().map(|opening| opening.frame).chain(self.spans.iter().map(|span| span.frame));
         let frames = open.chain(self.loops.iter().map(|walk| walk.frame)).chain(self.coming.iter().map(|coming| coming.frame));
+        let frames = frames.chain(self.abandoned.iter().map(|abandoned| abandoned.frame));
+        let frames = frames.chain(self.nestings.iter().flat_map(|nesting| [nesting.outer.frame, nesting.inner.frame]));
         self.view.frames.get(frames.max()?).map(|activation| activation.frame.at)
     }
 }
@@ -83,9 +94,16 @@ pub(super) struct Walk {
     pub frame: usize,
     /// Offset at which the loop asks for its next element.
     pub next: u32,
-    pub container: RemoteAddr,
-    pub began: u64,
-    pub now: u64,
+    /// Where the iterator lies on the value stack.
+    pub slot: u32,
+    pub iterator: RemoteAddr,
+    pub walked: Walked,
+}
+
+impl Walk {
+    pub fn has_changed(&self) -> bool {
+        self.walked.began != self.walked.now
+    }
 }
 
 /// A window that a frame stands in, with the words that were read.
@@ -140,8 +158,8 @@ pub(super) fn read_windows<M: Memory>(python: &Python<M>, strand: &mut Strand, i
         for &(slot, next) in &site.iterators {
             let Ok(slots) = python.slots_at(activation.frame.at, slot, 1) else { continue };
             strand.loops.extend(slots.first().and_then(|iterator| {
-                let Walked { container, began, now } = python.walked(*iterator)?;
-                Some(Walk { frame: index, next, container, began, now })
+                let walked = python.walked(*iterator)?;
+                Some(Walk { frame: index, next, slot, iterator: *iterator, walked })
             }));
         }
     }
@@ -175,7 +193,10 @@ pub(super) fn read_coming<M: Memory>(
     strand: &mut Strand,
     is_users: impl Fn(&str) -> bool,
 ) {
-    if strand.waited.is_some() {
+    if let Some(waited) = &strand.waited {
+        strand
+            .nestings
+            .extend(strand.view.frames.first().into_iter().flat_map(|frame| nesting::waiting(waited, frame, &strand.holds)));
         return;
     }
     let skipped = if strand.task.is_some() { sleeping(&strand.view.frames) } else { 0 };
@@ -192,6 +213,9 @@ pub(super) fn read_coming<M: Memory>(
                 if target.calls.iter().all(|call| plain.is_plain(&scope, *call)) {
                     strand.coming.extend(coming(python, activation, index, target.watch, target.act));
                 }
+            }
+            if strand.task.is_none() {
+                strand.nestings.extend(nesting::ahead(&mut plain, &scope, activation, index, &strand.holds));
             }
         }
         let leaves = approach.leaving.as_ref().is_some_and(|calls| calls.iter().all(|call| plain.is_plain(&scope, *call)));
@@ -262,13 +286,14 @@ pub(super) fn keep_shared(strands: &mut [Strand]) {
         let subjects = strand.open.iter().map(|open| &open.subject).chain(windows.map(|coming| &coming.subject));
         about.extend(subjects.map(|subject| (subject.object, subject.part.clone(), index)));
         spanned.extend(strand.spans.iter().map(|span| (span.subject.object, span.subject.part.clone(), index)));
-        walked.extend(strand.loops.iter().map(|walk| (walk.container, index)));
+        walked.extend(strand.loops.iter().map(|walk| (walk.walked.container, index)));
         let resizing = strand.coming.iter().filter(|coming| coming.resizes());
         resized.extend(resizing.map(|coming| (coming.subject.object, index)));
     }
     let elsewhere = |list: &[(RemoteAddr, usize)], object: RemoteAddr, index: usize| {
         list.iter().any(|(found, other)| *other != index && *found == object)
     };
+    nesting::keep_rings(&mut strands.iter_mut().map(|strand| &mut strand.nestings).collect::<Vec<_>>());
     for (index, strand) in strands.iter_mut().enumerate() {
         strand.coming.retain(|coming| {
             let subject = &coming.subject;
@@ -281,6 +306,6 @@ pub(super) fn keep_shared(strands: &mut [Strand]) {
             let subject = &span.subject;
             spanned.iter().any(|(object, part, other)| *other != index && *object == subject.object && *part == subject.part)
         });
-        strand.loops.retain(|walk| walk.began != walk.now || elsewhere(&resized, walk.container, index));
+        strand.loops.retain(|walk| walk.has_changed() || elsewhere(&resized, walk.walked.container, index));
     }
 }

@@ -21,6 +21,9 @@ pub struct HeldLock {
     /// What stands in the `with` statement: the lock, or something with a lock inside, such as a condition.
     pub entered: RemoteAddr,
     pub by_task: bool,
+    /// What lies on the value stack while it is held: the exit, and what is above; from this slot on.
+    pub slot: u32,
+    pub pair: [RemoteAddr; 2],
     /// Index into the strand's frames.
     pub frame: usize,
     /// Offset of the instruction that took it.
@@ -62,7 +65,8 @@ pub fn held<M: Memory>(python: &Python<M>, frames: &[Activation]) -> Vec<HeldLoc
                 && !found.iter().any(|held| held.lock == lock)
             {
                 let by_task = entered.is_async;
-                found.push(HeldLock { lock, entered: entered.object, by_task, frame: index, entered_at });
+                let pair = [exit, above];
+                found.push(HeldLock { lock, entered: entered.object, by_task, slot, pair, frame: index, entered_at });
             }
         }
     }

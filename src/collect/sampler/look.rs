@@ -12,6 +12,7 @@ use crate::target::address::RemoteAddr;
 use crate::target::memory::Fault;
 use crate::target::threads::{self, Stillness};
 
+use super::abandoned;
 use super::dropped;
 use super::emit::Emitter;
 use super::found::{self, Strand};
@@ -51,6 +52,7 @@ pub struct Sampler {
     nameless: HashMap<RemoteAddr, u32>,
     plainness: Plainness,
     asked: dropped::Asked,
+    looked: abandoned::Looks,
     task_layout: Option<TaskLayout>,
     /// Threads that have been announced, by thread state.
     known: HashMap<RemoteAddr, Known>,
@@ -93,6 +95,7 @@ impl Sampler {
             nameless: HashMap::new(),
             plainness: Plainness::default(),
             asked: dropped::Asked::default(),
+            looked: abandoned::Looks::default(),
             task_layout,
             known: HashMap::new(),
             tasks_before: HashMap::new(),
@@ -154,6 +157,7 @@ impl Sampler {
         self.nameless.clear();
         self.plainness.forget();
         self.asked.clear();
+        self.looked.clear();
         self.names.clear();
         for interpreter in python.interpreters().unwrap_or_default() {
             self.names.extend(python.thread_names(interpreter.at).unwrap_or_default());
@@ -161,6 +165,8 @@ impl Sampler {
     }
 
     fn sample(&mut self) -> Result<Sample, Fault> {
+        // What is claimed is read again, all at one moment; till then each place is read once.
+        self.target.python.memory.keep();
         let views = self.views()?;
         self.announce_threads(&views);
         let mut strands: Vec<Strand> = views.into_iter().map(|view| self.thread_strand(view)).collect();
@@ -168,6 +174,7 @@ impl Sampler {
         strands.extend(self.task_strands(&strands));
         self.counts.tasks = self.counts.tasks.max((strands.len() - seen) as u64);
         self.read(&mut strands);
+        self.target.python.memory.let_go();
         let sure = if strands.iter().any(Strand::is_of_interest) {
             verify::at_one_moment(&self.target.python, self.target.process.pid, &mut strands)?
         } else {
@@ -295,6 +302,7 @@ impl Sampler {
         let mut locals = None;
         for strand in strands {
             let used = strand.holds.iter().map(|hold| hold.lock).chain(strand.waited.map(|waited| waited.lock));
+            let used = used.chain(strand.nestings.iter().flat_map(|nesting| [nesting.outer.lock, nesting.inner.lock]));
             for lock in used {
                 if self.lock_names.contains_key(&lock) || self.nameless.get(&lock).is_some_and(|tries| *tries >= NAME_TRIES) {
                     continue;
@@ -320,6 +328,10 @@ impl Sampler {
             let frames = &strand.view.frames;
             strand.dropped = dropped::read_dropped(python, codes, &mut self.asked, frames, |file| self.emitter.is_users(file));
             let emitter = &self.emitter;
+            if strand.task.is_some() {
+                strand.abandoned =
+                    abandoned::read_abandoned(python, &mut self.looked, &strand.view.frames, |file| emitter.is_users(file));
+            }
             found::read_spans(python, codes, strand, |file| emitter.is_users(file));
             found::read_coming(python, codes, &mut self.plainness, strand, |file| emitter.is_users(file));
             working::read_working(python, codes, &mut self.plainness, strand, |file| emitter.is_users(file));

@@ -5,17 +5,18 @@
 //! | [`budget`], [`amplifier`] | how often to look; making the target switch threads more often |
 //! | [`codes`] | code objects that were seen, with what static analysis says about them |
 //! | [`look`], [`verify`] | one look at the process; what of it was so at one moment |
-//! | [`site`], [`approach`] | what static analysis says about a position, and what lies ahead of it |
+//! | [`site`], [`approach`], [`ways`] | what static analysis says about a position, and what lies ahead of it |
 //! | [`found`], [`subject`], [`value`] | windows, loops and coming accesses in the frames of a look; the objects they are about |
 //! | [`working`] | threads that run freely, and the windows that they come to |
 //! | [`accessor`] | windows from one call to another |
-//! | [`dropped`] | coroutines that are made and thrown away |
+//! | [`dropped`], [`abandoned`] | coroutines that are made and thrown away; that are kept, and never run |
 //! | [`plain`] | whether a call can make a strand wait for another one |
-//! | [`locks`] | locks held and waited for |
+//! | [`locks`], [`nesting`] | locks held and waited for; taken one inside the other |
 //! | [`say`], [`emit`] | from what was seen to events |
 //! | [`strand`] | threads and tasks as they stand at one moment |
 //! | [`target`] | the process that is looked into |
 
+mod abandoned;
 mod accessor;
 pub mod amplifier;
 mod approach;
@@ -26,6 +27,7 @@ pub mod emit;
 mod found;
 pub mod locks;
 pub mod look;
+mod nesting;
 mod plain;
 mod say;
 pub mod site;
@@ -34,4 +36,5 @@ pub mod subject;
 pub mod target;
 mod value;
 pub mod verify;
+mod ways;
 mod working;

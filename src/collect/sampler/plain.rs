@@ -13,10 +13,10 @@ use crate::cpython::python::Python;
 use crate::target::address::RemoteAddr;
 use crate::target::memory::Memory;
 
-use super::approach::{Waits, waits};
 use super::codes::Codes;
 use super::strand::Activation;
 use super::value::Scope;
+use super::ways::{Waits, waits};
 
 /// Answers, and remembers them until the next refresh.
 #[derive(Debug, Default)]

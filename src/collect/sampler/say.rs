@@ -5,17 +5,20 @@ use std::collections::HashMap;
 use racetrace_probes::plan::WindowKind;
 
 use crate::event::sample::{
-    Ahead, Coming as ComingEvent, Dropped as DroppedEvent, Hold, OpenLoop, OpenSpan, OpenWindow, StrandState, SubjectValue, Waits,
+    Ahead, Coming as ComingEvent, Dropped as DroppedEvent, Hold, Nesting as NestingEvent, OpenLoop, OpenSpan, OpenWindow,
+    StrandState, SubjectValue, Waits,
 };
 use crate::event::{KeyId, ObjectId, Shape, TaskId, Tid};
 use crate::target::address::RemoteAddr;
 use crate::target::memory::Memory;
 
+use super::abandoned::Abandoned;
 use super::accessor::{Spanning, Touched};
 use super::dropped::Dropped;
 use super::found::{Comes, Coming, Opening, Strand, Walk};
 use super::locks::{self, HeldLock};
 use super::look::Sampler;
+use super::nesting::{Nesting, Taken};
 use super::strand::Activation;
 use super::subject::Subject;
 
@@ -49,6 +52,7 @@ impl Sampler {
         let mut spans = Vec::new();
         let mut loops = Vec::new();
         let mut coming = Vec::new();
+        let mut nestings = Vec::new();
         if verified {
             windows.extend(strand.open.iter().map(|opening| self.say_window(frames, opening)));
             spans.extend(strand.spans.iter().map(|span| self.say_span(frames, span)));
@@ -56,9 +60,13 @@ impl Sampler {
                 loops.push(self.say_loop(frames, walk));
             }
             coming.extend(strand.coming.iter().map(|coming| self.say_coming(frames, coming)));
+            nestings.extend(strand.nestings.iter().map(|nesting| self.say_nesting(frames, nesting)));
         }
         let working = strand.working.iter().map(|coming| self.say_coming(frames, coming)).collect();
-        let dropped = strand.dropped.iter().map(|dropped| self.say_dropped(frames, dropped)).collect();
+        let mut dropped: Vec<DroppedEvent> = strand.dropped.iter().map(|dropped| self.say_dropped(frames, dropped)).collect();
+        if verified {
+            dropped.extend(strand.abandoned.iter().map(|abandoned| self.say_abandoned(frames, abandoned)));
+        }
         let thread = strand.tid();
         let task = strand.task.as_ref().map(|task| TaskId(task.at.0));
         Some(StrandState {
@@ -74,6 +82,7 @@ impl Sampler {
             loops,
             coming,
             working,
+            nestings,
             dropped,
         })
     }
@@ -82,6 +91,17 @@ impl Sampler {
         let lock = self.say_lock(frames, held.lock);
         let stack = self.emitter.stack_at(&self.target.python, frames, held.frame, held.entered_at);
         Hold { lock, stack, by_task: held.by_task }
+    }
+
+    fn say_nesting(&mut self, frames: &[Activation], nesting: &Nesting) -> NestingEvent {
+        let mut say = |taken: &Taken| Hold {
+            lock: self.say_lock(frames, taken.lock),
+            stack: self.emitter.stack_at(&self.target.python, frames, taken.frame, taken.offset),
+            by_task: false,
+        };
+        let (outer, inner) = (say(&nesting.outer), say(&nesting.inner));
+        let gates = nesting.gates.iter().map(|gate| self.say_lock(frames, *gate)).collect();
+        NestingEvent { outer, inner, gates }
     }
 
     fn say_lock(&mut self, frames: &[Activation], lock: RemoteAddr) -> ObjectId {
@@ -132,7 +152,14 @@ impl Sampler {
 
     fn say_dropped(&mut self, frames: &[Activation], dropped: &Dropped) -> DroppedEvent {
         let made = self.emitter.stack_at(&self.target.python, frames, dropped.frame, dropped.call);
-        DroppedEvent { made, name: self.emitter.text(&dropped.name) }
+        DroppedEvent { made, name: self.emitter.text(&dropped.name), kept_in: None }
+    }
+
+    fn say_abandoned(&mut self, frames: &[Activation], abandoned: &Abandoned) -> DroppedEvent {
+        let made = self.emitter.stack_at(&self.target.python, frames, abandoned.frame, abandoned.made);
+        let code = frames.get(abandoned.frame).map(|activation| &activation.code.remote.code);
+        let variable = code.and_then(|code| code.locals.get(abandoned.slot as usize)).map_or("a variable", String::as_str);
+        DroppedEvent { made, name: self.emitter.text(&abandoned.name), kept_in: Some(self.emitter.text(variable)) }
     }
 
     fn say_span(&mut self, frames: &[Activation], spanning: &Spanning) -> OpenSpan {
@@ -163,7 +190,7 @@ impl Sampler {
     fn say_loop(&mut self, frames: &[Activation], walk: &Walk) -> OpenLoop {
         let stack = self.emitter.stack(&self.target.python, frames, walk.frame);
         let next = self.emitter.stack_at(&self.target.python, frames, walk.frame, walk.next);
-        let class = self.target.python.type_of(walk.container);
+        let class = self.target.python.type_of(walk.walked.container);
         let type_name = class.map_or_else(|_| "dict".to_owned(), |class| class.name.clone());
         let shape = match type_name.as_str() {
             "list" => Shape::List,
@@ -171,8 +198,8 @@ impl Sampler {
             "collections.deque" => Shape::Deque,
             _ => Shape::Dict,
         };
-        let name = locks::name(&self.target.python, frames, walk.container);
-        let object = self.emitter.object(walk.container, shape, &type_name, name.as_deref());
-        OpenLoop { stack, next, object, began: walk.began, now: walk.now }
+        let name = locks::name(&self.target.python, frames, walk.walked.container);
+        let object = self.emitter.object(walk.walked.container, shape, &type_name, name.as_deref());
+        OpenLoop { stack, next, object, began: walk.walked.began, now: walk.walked.now }
     }
 }

@@ -96,6 +96,12 @@ pub(super) fn successors(flow: &Flow, at: usize) -> Vec<usize> {
     block.successors().filter_map(|next| flow.blocks.get(next).map(|block| block.first as usize)).collect()
 }
 
+/// Offsets of the instructions that enter the `with` blocks around the instruction with index `at`.
+pub(super) fn around(flow: &Flow, at: usize) -> Vec<u32> {
+    let values = flow.before(at).map_or_else(Vec::new, |state| state.values);
+    exits(flow, &values, at).into_iter().map(|(_, entered_at)| entered_at).collect()
+}
+
 fn exits(flow: &Flow, values: &[Value], at: usize) -> Vec<(u32, u32)> {
     let mut found = Vec::new();
     for (slot, &value) in values.iter().enumerate().skip(flow.slots as usize) {
@@ -117,7 +123,7 @@ fn exits(flow: &Flow, values: &[Value], at: usize) -> Vec<(u32, u32)> {
 }
 
 /// Does `at` lie between the loading of the exit and the end of the entering call (for `async with`, of its await)?
-fn is_entering(flow: &Flow, load: usize, at: usize) -> bool {
+pub(super) fn is_entering(flow: &Flow, load: usize, at: usize) -> bool {
     let awaits = flow.list().get(load).is_some_and(|load| load.op != Op::LoadSpecial || load.arg == 3);
     let is_last = |op: Op| match op {
         Op::EndSend | Op::YieldFrom => awaits,

@@ -13,6 +13,7 @@ use crate::target::maps;
 use crate::target::memory::{Fault, Memory, ProcessMemory};
 use crate::target::process::{Process, ProcessError};
 use crate::target::program::Program;
+use crate::target::view::View;
 
 use super::codes::Codes;
 
@@ -54,7 +55,7 @@ impl AttachError {
 #[derive(Debug)]
 pub struct Target {
     pub process: Process,
-    pub python: Python<ProcessMemory>,
+    pub python: Python<View<ProcessMemory>>,
     pub codes: Codes,
     pub runtime: Runtime,
     pub micro: u8,
@@ -85,7 +86,7 @@ impl Target {
             error => AttachError::Discovery(pid, error),
         })?;
         let program = Program::of(pid, runtime.at).map_err(|_| AttachError::Process(process.refusal()))?;
-        let python = Python::new(memory, &runtime);
+        let python = Python::new(View::of(memory), &runtime);
         let micro = python.micro().unwrap_or(0);
         let codes = Codes::new(Specialisation::of(python.version));
         let task_lists = task_lists(&process, python.version.minor, &memory);

@@ -21,6 +21,8 @@ enum Check {
     Frame(usize, RemoteFrame),
     /// The word, without tag bits.
     Word(usize, u64),
+    /// The word, tags and all.
+    Exact(usize, u64),
     /// The thread runs no Python code.
     Detached(usize),
     /// The subject's value, for the `opening`-th window of the strand.
@@ -157,6 +159,27 @@ fn expect<M: Memory>(python: &Python<M>, index: usize, strand: &Strand, plan: &m
             plan.push((word(slot), Check::Now(index, number)));
         }
     }
+    for walk in &strand.loops {
+        let Some(activation) = strand.view.frames.get(walk.frame) else { continue };
+        let slot = python.slot_address(activation.frame.at, walk.slot);
+        plan.push((word(slot), Check::Word(index, walk.iterator.0)));
+        if walk.has_changed() {
+            plan.extend(walk.walked.words.iter().map(|(at, was)| (word(*at), Check::Exact(index, *was))));
+        }
+    }
+    for abandoned in &strand.abandoned {
+        let Some(activation) = strand.view.frames.get(abandoned.frame) else { continue };
+        let slot = python.slot_address(activation.frame.at, abandoned.slot);
+        plan.push((word(slot), Check::Word(index, abandoned.coroutine.0)));
+        plan.extend(abandoned.words.iter().map(|(at, was)| (word(*at), Check::Exact(index, *was))));
+    }
+    for hold in strand.holds.iter().filter(|_| !strand.nestings.is_empty()) {
+        let Some(activation) = strand.view.frames.get(hold.frame) else { continue };
+        // Where the exit is bound to its lock, what lies above it is the block's own.
+        let count = if python.exits_are_pairs() { 2 } else { 1 };
+        let slots = (hold.slot..).zip(hold.pair).take(count);
+        plan.extend(slots.map(|(slot, at)| (word(python.slot_address(activation.frame.at, slot)), Check::Word(index, at.0))));
+    }
     let open = strand.open.iter().map(|opening| (opening.frame, &opening.locals));
     let spans = strand.spans.iter().map(|span| (span.frame, &span.locals));
     let mut of_frames: Vec<(usize, &Vec<RemoteAddr>)> =
@@ -208,6 +231,7 @@ fn compare<M: Memory>(python: &Python<M>, plan: &[(Piece, Check)], bytes: &[u8],
             }
             Check::Frame(index, expected) => require(*index, python.frame_in(expected.at, part) == *expected),
             Check::Word(index, expected) => require(*index, first & !tags == *expected & !tags),
+            Check::Exact(index, expected) => require(*index, first == *expected),
             Check::Detached(index) => {
                 if let Some(detached) = verdict.detached.get_mut(*index) {
                     *detached &= part.iter().all(|byte| *byte == 0);

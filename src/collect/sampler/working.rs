@@ -9,13 +9,14 @@ use crate::event::Shape;
 use crate::target::address::RemoteAddr;
 use crate::target::memory::Memory;
 
-use super::approach::{Act, Standing};
+use super::approach::Act;
 use super::codes::Codes;
 use super::found::{Coming, Strand, coming};
 use super::plain::{Plain, Plainness};
 use super::strand::Activation;
 use super::subject::Subject;
 use super::value::Scope;
+use super::ways::Standing;
 
 /// The windows that a freely running thread comes to, on subjects that were there before it.
 pub(super) fn read_working<M: Memory>(
@@ -63,8 +64,8 @@ fn starts_thread(activation: &Activation) -> bool {
 }
 
 fn is_still<M: Memory>(python: &Python<M>, frame: &RemoteFrame) -> bool {
-    let now = python.frame(frame.at);
-    now.is_ok_and(|now| (now.code, now.globals, now.previous) == (frame.code, frame.globals, frame.previous))
+    let now = python.frame_now(frame.at);
+    now.is_some_and(|now| (now.code, now.globals, now.previous) == (frame.code, frame.globals, frame.previous))
 }
 
 /// What the thread was given when it was started.

@@ -5,7 +5,7 @@
 
 mod error;
 mod files;
-mod settings;
+pub(super) mod settings;
 
 pub use error::DeliverError;
 

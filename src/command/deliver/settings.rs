@@ -96,7 +96,7 @@ pub(super) fn color(arg: Option<ColorArg>) -> Option<Color> {
 }
 
 /// The habits of <https://no-color.org> and of dumb terminals.
-pub(super) fn terminal_takes_color() -> bool {
+pub fn terminal_takes_color() -> bool {
     let set = |name: &str| std::env::var_os(name).is_some_and(|value| !value.is_empty());
     !set("NO_COLOR") && std::env::var_os("TERM").is_none_or(|term| term != "dumb")
 }

@@ -118,11 +118,12 @@ FIELDS = [
     ("generator", "frame", "PyGenObject", "gi_frame", 8, 10),
     ("generator", "frame", "PyGenObject", "gi_iframe", 11, LAST),
     ("generator", "state", "PyGenObject", "gi_frame_state", 11, LAST),
+    ("generator", "qualname", "PyGenObject", "gi_qualname", 8, LAST),
 ]
 
 # What no header says in a form that a compiler could answer, with the file of CPython that does.
 def styles(minor, free_threaded):
-    word, forms = 8, {"frame": {}, "dict": {}, "int": {}, "gil": {}, "attributes": {}}
+    word, forms = 8, {"frame": {}, "dict": {}, "int": {}, "gil": {}, "generator": {}, "attributes": {}}
     # ceval.c: f_lasti counts bytes to 3.9, code units in 3.10.
     if minor <= 10:
         forms["frame"]["lasti_unit"] = 2 if minor == 10 else 1
@@ -134,6 +135,10 @@ def styles(minor, free_threaded):
     forms["int"]["tagged"] = minor >= 12
     if free_threaded:
         forms["gil"]["enabled"] = 0
+    # pycore_frame.h: FRAME_CREATED; FRAME_SUSPENDED and, where it is told apart, FRAME_SUSPENDED_YIELD_FROM.
+    if minor >= 11:
+        created, suspended = {11: (-2, [-1]), 12: (-2, [-1]), 13: (-3, [-2, -1]), 14: (-3, [-2, -1])}.get(minor, (0, [1, 2]))
+        forms["generator"] = {"created": created, "suspended": suspended}
     # pycore_object.h, typeobject.c: where instances keep their attributes.
     style = "dictionary" if minor <= 10 else {11: "values-pointer", 12: "tagged-pointer"}.get(minor, "inline-values")
     forms["attributes"]["style"] = style

@@ -1,0 +1,131 @@
+//! Memory as it was when it was first asked for: what lies close together is read at once and kept, until it is let go.
+//! For one look at a process that goes on meanwhile; what must be of now is asked of the memory below.
+
+use std::cell::{Cell, RefCell};
+use std::collections::HashMap;
+
+use super::address::RemoteAddr;
+use super::memory::{Fault, Memory, Piece};
+
+/// Bytes that are read at once; no page begins in between.
+const LINE: usize = 512;
+/// Lines that are kept; a look that needs more begins anew.
+const MOST_LINES: usize = 1 << 13;
+
+/// A memory with what was read of it.
+#[derive(Debug)]
+pub struct View<M> {
+    memory: M,
+    lines: RefCell<HashMap<u64, Box<[u8; LINE]>>>,
+    keeps: Cell<bool>,
+}
+
+impl<M: Memory> View<M> {
+    pub fn of(memory: M) -> View<M> {
+        View { memory, lines: RefCell::default(), keeps: Cell::new(false) }
+    }
+
+    /// From now on, what has been read once is not read again.
+    pub fn keep(&self) {
+        self.let_go();
+        self.keeps.set(true);
+    }
+
+    /// From now on, all is as it is when it is asked for.
+    pub fn let_go(&self) {
+        self.keeps.set(false);
+        self.lines.borrow_mut().clear();
+    }
+
+    /// The memory as it is now.
+    pub fn now(&self) -> &M {
+        &self.memory
+    }
+
+    /// Copies the part of the line at `line` that `into` is about, which begins at `at`.
+    fn copy(&self, line: u64, at: u64, into: &mut [u8]) -> Result<(), Fault> {
+        let mut lines = self.lines.borrow_mut();
+        if lines.len() >= MOST_LINES {
+            lines.clear();
+        }
+        let kept = match lines.entry(line) {
+            std::collections::hash_map::Entry::Occupied(entry) => entry.into_mut(),
+            std::collections::hash_map::Entry::Vacant(entry) => {
+                let mut bytes = Box::new([0; LINE]);
+                self.memory.read(RemoteAddr(line), bytes.as_mut_slice())?;
+                entry.insert(bytes)
+            }
+        };
+        // Both begin and end within the line or at its ends.
+        let (from, start) = (at.max(line) - line, line.max(at) - at);
+        let count = (LINE - from as usize).min(into.len() - start as usize);
+        let part = kept.get(from as usize..from as usize + count).ok_or(Fault::Unreadable(RemoteAddr(at)))?;
+        into.get_mut(start as usize..start as usize + count).ok_or(Fault::Unreadable(RemoteAddr(at)))?.copy_from_slice(part);
+        Ok(())
+    }
+}
+
+impl<M: Memory> Memory for View<M> {
+    fn read(&self, at: RemoteAddr, into: &mut [u8]) -> Result<(), Fault> {
+        if !self.keeps.get() || into.len() > LINE || into.is_empty() {
+            return self.memory.read(at, into);
+        }
+        let last = at.0.checked_add(into.len() as u64 - 1).ok_or(Fault::Unreadable(at))?;
+        let line_of = |at: u64| at & !(LINE as u64 - 1);
+        self.copy(line_of(at.0), at.0, into)?;
+        if line_of(last) != line_of(at.0) {
+            self.copy(line_of(last), at.0, into)?;
+        }
+        Ok(())
+    }
+
+    /// Always as it is now.
+    fn gather(&self, pieces: &[Piece], into: &mut [u8]) -> Result<usize, Fault> {
+        self.memory.gather(pieces, into)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::target::memory::Image;
+
+    fn image() -> Image {
+        let mut image = Image::default();
+        image.add(RemoteAddr(0x1000), (0..=255).cycle().take(2 * LINE).collect());
+        image
+    }
+
+    #[test]
+    fn a_view_gives_what_the_memory_holds() {
+        let (memory, view) = (image(), View::of(image()));
+        view.keep();
+        for from in [0, 1, 500, 505, 511, 512, 1000, 1023] {
+            for len in [1, 8, 24, 512] {
+                let at = RemoteAddr(0x1000 + from);
+                assert_eq!(view.bytes(at, len), memory.bytes(at, len), "{len} at {from}");
+            }
+        }
+        assert!(view.u64(RemoteAddr(u64::MAX)).is_err());
+    }
+
+    #[test]
+    fn what_was_read_stays_until_it_is_let_go() {
+        struct Changing(Cell<u64>);
+        impl Memory for Changing {
+            fn read(&self, _: RemoteAddr, into: &mut [u8]) -> Result<(), Fault> {
+                self.0.set(self.0.get() + 1);
+                into.fill(self.0.get() as u8);
+                Ok(())
+            }
+        }
+        let view = View::of(Changing(Cell::new(0)));
+        view.keep();
+        assert_eq!((view.u8(RemoteAddr(7)), view.u8(RemoteAddr(9))), (Ok(1), Ok(1)));
+        assert_eq!(view.now().u8(RemoteAddr(7)), Ok(2));
+        view.keep();
+        assert_eq!(view.u8(RemoteAddr(7)), Ok(3));
+        view.let_go();
+        assert_eq!((view.u8(RemoteAddr(7)), view.u8(RemoteAddr(7))), (Ok(4), Ok(5)));
+    }
+}
