@@ -75,10 +75,10 @@ fn a_full_disk_loses_nothing_that_was_said() {
 fn a_command_that_is_no_python_runs_to_its_end_and_says_so() {
     let session = Session::new();
     let outcome = session.run(["sh", "-c", "cat; echo out; echo err >&2; exit 3"]);
-    refused(&outcome, &["nothing was watched", "no Python was started"]);
+    refused(&outcome, &["nothing was watched", "no Python was seen to start"]);
     assert_eq!(outcome.stdout, "out\n");
     assert!(outcome.stderr.starts_with("err\n"));
-    assert!(outcome.not_watched().contains("no Python was started"));
+    assert!(outcome.not_watched().contains("no Python was seen to start"));
 }
 
 #[test]

@@ -58,10 +58,12 @@ fn why_unseen(ended: &Ended, command: &[OsString]) -> String {
     }
     if python {
         "Python ended before it had read its start-up hook, or was kept from reading it (a changed environment, \
-         a frozen or statically linked program); racetrace --pid can look into the running process"
+         another root directory, a frozen or statically linked program); racetrace --pid can look into the running process"
             .to_owned()
     } else {
-        "no Python was started by it; racetrace run is for commands that run CPython".to_owned()
+        "no Python was seen to start; racetrace run is for commands that run CPython, and in another root directory (chroot, \
+         a container) it has to be run there itself"
+            .to_owned()
     }
 }
 
