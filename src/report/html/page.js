@@ -29,7 +29,7 @@
   find("tally").textContent = report.tally;
   const about = report.targets.map((text) => ["Watched", text]);
   about.push(["Watched", report.watched]);
-  if (report.missed.length === 0) about.push(["Missed", "nothing that is known; code that did not run in this time was not seen"]);
+  if (report.missed.length === 0) about.push(["Missed", "nothing that is known; code that did not run was not seen, nor the inside of installed packages (--watch PACKAGE)"]);
   for (const text of report.missed) about.push(["Missed", text]);
   if (report.hidden) about.push(["Hidden", report.hidden]);
   for (const text of report.notices) about.push(["Notice", text]);

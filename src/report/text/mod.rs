@@ -169,7 +169,7 @@ impl Page<'_> {
         self.ending_fact(&mut text, "watched", &words::watched(&report.coverage));
         let missed = words::missed(&report.coverage);
         if missed.is_empty() {
-            self.ending_fact(&mut text, "missed", "nothing that is known; code that did not run in this time was not seen");
+            self.ending_fact(&mut text, "missed", "nothing that is known; code that did not run was not seen, nor the inside of installed packages (--watch PACKAGE)");
         }
         for sentence in missed {
             self.ending_fact(&mut text, "missed", &sentence);
