@@ -84,7 +84,7 @@ fn coverage(text: &mut String, report: &Report) {
     text.push_str(&format!("- Watched: {}\n", escaped(&words::watched(&report.coverage))));
     let missed = words::missed(&report.coverage);
     if missed.is_empty() {
-        text.push_str("- Missed: nothing that is known; code that did not run was not seen, nor the inside of installed packages (--watch PACKAGE)\n");
+        text.push_str(&format!("- Missed: {}\n", words::NOTHING_KNOWN));
     }
     for sentence in missed {
         text.push_str(&format!("- Missed: {}\n", escaped(&sentence)));

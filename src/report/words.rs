@@ -254,6 +254,10 @@ pub fn watched(coverage: &Coverage) -> String {
     format!("{} from {strands}; {}", plural(coverage.events, "event"), plural(coverage.shared_subjects, "shared subject"))
 }
 
+/// Where nothing is known to have been missed.
+pub const NOTHING_KNOWN: &str =
+    "nothing that is known; code that did not run was not seen, nor the inside of installed packages (--watch PACKAGE)";
+
 /// One sentence each; empty when nothing is known to have been missed.
 #[must_use]
 pub fn missed(coverage: &Coverage) -> Vec<String> {

@@ -169,7 +169,7 @@ impl Page<'_> {
         self.ending_fact(&mut text, "watched", &words::watched(&report.coverage));
         let missed = words::missed(&report.coverage);
         if missed.is_empty() {
-            self.ending_fact(&mut text, "missed", "nothing that is known; code that did not run was not seen, nor the inside of installed packages (--watch PACKAGE)");
+            self.ending_fact(&mut text, "missed", words::NOTHING_KNOWN);
         }
         for sentence in missed {
             self.ending_fact(&mut text, "missed", &sentence);
