@@ -147,6 +147,16 @@ pub enum Event {
     Observe {
         channel: ChannelId,
     },
+    /// A `Signal` with something that somebody will take out again: who gets it knows what was before it was put, and
+    /// nothing of what was put besides. `item` tells what is on the way in one channel apart.
+    Put {
+        channel: ChannelId,
+        item: u64,
+    },
+    Got {
+        channel: ChannelId,
+        item: u64,
+    },
 
     // ---- mutual exclusion
     LockNew {
@@ -235,6 +245,14 @@ pub enum Event {
     /// The program acts on a path; `effect` says how, `tolerant` that the call itself copes with the path having changed
     /// (`x`, `O_EXCL`, `exist_ok`, `missing_ok`, `ignore_errors`). Handlers around it are seen in the code, not here.
     PathUse {
+        path: TextId,
+        effect: PathEffect,
+        tolerant: bool,
+        stack: StackId,
+        frame: FrameId,
+    },
+    /// A use that failed, and so changed nothing.
+    PathFailed {
         path: TextId,
         effect: PathEffect,
         tolerant: bool,

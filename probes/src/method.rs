@@ -152,7 +152,7 @@ pub static METHODS: &[Method] = &[
     row("values", Dict, View, Whole, (0, 0)),
 ];
 
-/// By name. Those of modules (`heapq`, `bisect`, `copy`) are called by their bare or their dotted name. `getattr` and
+/// By name. Those of modules (`heapq`, `bisect`, `copy`, `functools`) are called by their bare or their dotted name. `getattr` and
 /// its kin are not here: their subject is an attribute; see `Operation::FunctionCall`. Of methods, `str.join` is here,
 /// because the container is its argument.
 pub static FUNCTIONS: &[Function] = &[
@@ -179,6 +179,7 @@ pub static FUNCTIONS: &[Function] = &[
     function("map", View, 1, false),
     function("max", Walk, 0, false),
     function("min", Walk, 0, false),
+    function("reduce", Walk, 1, false),
     function("reversed", View, 0, false),
     function("set", Walk, 0, true),
     function("sorted", Walk, 0, true),

@@ -159,9 +159,14 @@ pub enum Operation {
     IterBegin {
         iterable: Place,
     },
-    /// FOR_ITER: `iterator` is asked for the next element.
+    /// FOR_ITER, `next(iterator)`, the SEND of a `yield from`: `iterator` is asked for the next element.
     IterNext {
         iterator: Place,
+    },
+    /// A C function or an instruction takes all elements that an iterator like `map(f, d)` gives: `[*it]`, `f(*it)`,
+    /// `a, b = it`, `items.extend(it)`.
+    Consume {
+        iterable: Place,
     },
 }
 

@@ -180,7 +180,9 @@ fn call_end(facts: &Facts<'_>, index: usize) -> Option<End> {
 /// An access to a variable, an attribute or a container, which functions and methods may touch too.
 fn direct_end(facts: &Facts<'_>, access: &Access) -> Option<End> {
     let base = match (access.space, &access.operation) {
-        (_, Operation::Truth { .. } | Operation::IterNext { .. } | Operation::MethodCall { .. }) => return None,
+        (_, Operation::Truth { .. } | Operation::IterNext { .. } | Operation::Consume { .. } | Operation::MethodCall { .. }) => {
+            return None;
+        }
         (Space::Container, _) => access.subject,
         (Space::Variable, _) => match facts.idents.thing(access.subject)? {
             Thing::Attribute(base, _) => base,

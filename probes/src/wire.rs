@@ -134,9 +134,9 @@ kinds! {
     Suspend = 17,
     /// `a` task.
     TaskEnd = 18,
-    /// `a` channel.
+    /// `a` channel, `b` the item that is put into it, or 0.
     Signal = 19,
-    /// `a` channel.
+    /// `a` channel, `b` the item that was got out of it, or 0.
     Observe = 20,
     /// `a` lock, `small` kind (0 Lock, 1 RLock, 2 Semaphore, 3 AsyncLock, 4 AsyncSemaphore, 5 File), `b` initial value, `stack`.
     LockNew = 21,
@@ -169,7 +169,7 @@ kinds! {
     FileClose = 42,
     /// `word` path, `stack`, `d` frame.
     PathCheck = 43,
-    /// `word` path, `small` effect, `short` tolerant, `stack`, `d` frame.
+    /// `word` path, `small` effect, `short` bit 0 tolerant, bit 1 failed, `stack`, `d` frame.
     PathUse = 44,
     /// Something has come in from another process.
     Hear = 45,

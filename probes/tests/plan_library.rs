@@ -72,7 +72,7 @@ fn places(operation: &Operation) -> Vec<Place> {
         Operation::SliceWrite { container, value } => vec![container, value],
         Operation::MethodCall { callable, receiver, first, .. } => vec![callable, receiver].into_iter().chain(first).collect(),
         Operation::FunctionCall { callable, first, .. } => vec![callable, first],
-        Operation::IterBegin { iterable } => vec![iterable],
+        Operation::IterBegin { iterable } | Operation::Consume { iterable } => vec![iterable],
         Operation::IterNext { iterator } => vec![iterator],
     }
 }

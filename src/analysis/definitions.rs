@@ -186,6 +186,13 @@ impl Definitions {
         self.sites.get(id as usize)
     }
 
+    /// Is it (also) a test of a container's truth?
+    pub fn tests_truth(&self, site: SiteId) -> bool {
+        let Some(site) = self.site(site) else { return false };
+        let watches = self.codes.get(&site.code).map_or(&[] as &[_], |entry| entry.plan.watches.as_slice());
+        watches.iter().any(|watch| watch.offset == site.offset && matches!(watch.operation, Operation::Truth { .. }))
+    }
+
     pub fn site_of(&self, stack: StackId) -> Option<&Site> {
         self.site(self.site_id(stack)?)
     }

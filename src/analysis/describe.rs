@@ -134,7 +134,8 @@ pub fn is_internal(world: &World, lock: LockId) -> bool {
     let Some(code) = world.definitions(lock.process).and_then(|definitions| definitions.code(site.code)) else { return false };
     site.origin == Origin::Standard
         && match code.info.module.as_str() {
-            "threading" => !matches!(code.info.code.name.as_str(), "__init__"),
+            // Up to 3.14 `RLock` is a function, whose lock is its caller's.
+            "threading" => !matches!(code.info.code.name.as_str(), "__init__" | "RLock"),
             "importlib._bootstrap" | "_frozen_importlib" => true,
             _ => false,
         }

@@ -101,8 +101,7 @@ fn effect(world: &World, record: &Record, shape: Shape, access: &Access) -> Opti
     let method = method(world, record, access.stack).unwrap_or_default();
     match (shape, access.action) {
         (Shape::Dict | Shape::Set | Shape::List | Shape::Deque, Action::Delete) => Some(Effect::Resizes),
-        (Shape::Dict, Action::Insert) => Some(Effect::Resizes),
-        (Shape::Set, Action::Insert) => Some(Effect::MayResize),
+        (Shape::Dict | Shape::Set, Action::Insert) => Some(Effect::Resizes),
         (Shape::List, Action::Update | Action::Insert) if matches!(method, "append" | "extend") => Some(Effect::Appends),
         (Shape::List | Shape::Deque | Shape::Set | Shape::Dict, Action::Update) if removes(method) => Some(Effect::Resizes),
         (Shape::List | Shape::Deque, Action::Update | Action::Insert) if method != "sort" && method != "reverse" => {

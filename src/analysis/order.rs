@@ -66,6 +66,8 @@ impl World {
             Event::Hear => self.hear(strand, record.time),
             Event::Signal { channel } => self.signal(strand, *channel, None),
             Event::Observe { channel } => self.observe(strand, *channel),
+            Event::Put { channel, item } => self.put(strand, *channel, *item),
+            Event::Got { channel, item } => self.got(strand, *channel, *item),
             Event::LockNew { lock, kind, stack } => {
                 self.add_lock(process, *lock, *kind, Some(*stack));
             }

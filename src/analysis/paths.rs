@@ -82,6 +82,11 @@ impl Detector for Paths {
                     self.changed(world, record.process, &path, point, *effect, findings);
                 }
             }
+            Event::PathFailed { path, effect, tolerant: false, stack, .. } => {
+                let Some(point) = Point::of(world, record, *stack) else { return };
+                let path = world.text(record.process, *path).to_owned();
+                self.used(world, record.process, &path, &point, *effect, findings);
+            }
             Event::Gap { .. } | Event::ProcessEnd { .. } => {
                 for path in self.paths.values_mut() {
                     path.checks.retain(|check| check.process != record.process);

@@ -84,7 +84,20 @@ pub(super) struct Channel {
     pub knowledge: Knowledge,
     /// The last moment of the strand whose end it announces.
     pub ends: Option<Moment>,
+    items: Option<Box<Items>>,
 }
+
+/// What has been put into a channel and was not taken out yet.
+#[derive(Debug, Default, Clone)]
+struct Items {
+    /// By item: what was before it was put, and how often it was.
+    waiting: FxHashMap<u64, (Knowledge, u32)>,
+    /// There were too many: from then on they are not told apart.
+    overflown: bool,
+}
+
+/// Items of one channel that are told apart.
+const MOST_ITEMS: usize = 1 << 14;
 
 const REMEMBERED_CHANNELS: usize = 1 << 16;
 
@@ -101,6 +114,33 @@ impl Channels {
         let channel = self.by_id.entry(id).or_default();
         channel.knowledge.join(stamp);
         channel.ends = ends;
+    }
+
+    /// One more item is in the channel.
+    pub fn put(&mut self, id: ChannelId, item: u64, stamp: &Stamp) {
+        let Some(channel) = self.by_id.get_mut(&id) else { return };
+        let items = channel.items.get_or_insert_default();
+        if items.waiting.len() >= MOST_ITEMS {
+            items.waiting = FxHashMap::default();
+            items.overflown = true;
+        }
+        if !items.overflown {
+            let (knowledge, count) = items.waiting.entry(item).or_default();
+            knowledge.join(stamp);
+            *count += 1;
+        }
+    }
+
+    /// One is taken out: what was before it was put, if that was seen.
+    pub fn take(&mut self, id: ChannelId, item: u64) -> Option<Knowledge> {
+        let items = self.by_id.get_mut(&id)?.items.as_mut()?;
+        let (knowledge, count) = items.waiting.get_mut(&item)?;
+        *count -= 1;
+        let knowledge = knowledge.clone();
+        if *count == 0 {
+            items.waiting.remove(&item);
+        }
+        Some(knowledge)
     }
 
     /// The object behind the channel is gone: nobody can observe it any more.

@@ -105,7 +105,10 @@ fn names(event: &Event) -> [Option<TextId>; 2] {
     match event {
         Event::Object { type_name, label, .. } => [Some(*type_name), *label],
         Event::ThreadBegin { name, .. } | Event::ThreadName { name } | Event::TaskNew { name, .. } => [Some(*name), None],
-        Event::FileOpen { path, .. } | Event::PathCheck { path, .. } | Event::PathUse { path, .. } => [Some(*path), None],
+        Event::FileOpen { path, .. }
+        | Event::PathCheck { path, .. }
+        | Event::PathUse { path, .. }
+        | Event::PathFailed { path, .. } => [Some(*path), None],
         Event::CoroutineDropped { name, file, .. } => [Some(*name), Some(*file)],
         Event::NotWatched { what, why } => [Some(*what), Some(*why)],
         Event::Test { name } => [*name, None],

@@ -185,6 +185,7 @@ fn touch_watch(site: &Site, watch: &Watch) {
         Operation::FunctionCall { function, callable, first, arguments } => {
             containers::function(site, function, at(*callable), *first, *arguments, depth);
         }
+        Operation::Consume { iterable } => iteration::taken(site, at(*iterable)),
         // Loops are not only accesses: see `at_instruction`.
         Operation::IterBegin { .. } | Operation::IterNext { .. } => {}
     }

@@ -65,6 +65,13 @@ fn is_new_key(layout: &Layout, dict: Obj, key: Obj) -> bool {
     unsafe { ffi::PyDict_Contains(dict, key) == 0 }
 }
 
+/// Is the element certainly not in the set?
+fn is_new_element(layout: &Layout, set: Obj, element: Obj) -> bool {
+    // SAFETY: a set and an element whose comparison runs no Python code; without a GIL it waits for the set's own lock,
+    // outside the gate.
+    is_plain(layout, element, 2) && unsafe { ffi::PySet_Contains(set, element) == 0 }
+}
+
 /// An exact str, int, float or bytes, or a tuple of such.
 fn is_plain(layout: &Layout, key: Obj, depth: u32) -> bool {
     let kind = layout.type_of(key);
@@ -112,9 +119,20 @@ pub fn method(site: &Site, depth: u32, call: &Operation) {
     let keyed = key.filter(|_| matches!(info.shape, shape::DICT | shape::SET | shape::MAPPING));
     let value = if key.is_some() || action == action::READ { nothing } else { argument(0) };
     // Taking away what is not there changes nothing.
-    let absent =
-        info.shape == shape::DICT && action == action::DELETE && keyed.is_some_and(|key| is_absent(layout, receiver, key));
-    let action = if absent { action::READ } else { action };
+    let absent = action == action::DELETE
+        && keyed.is_some_and(|key| match info.shape {
+            shape::DICT => is_absent(layout, receiver, key),
+            shape::SET => is_new_element(layout, receiver, key),
+            _ => false,
+        });
+    // What may be in the set already may leave its size as it was.
+    let known =
+        info.shape == shape::SET && action == action::INSERT && keyed.is_none_or(|key| !is_new_element(layout, receiver, key));
+    let action = match action {
+        _ if absent => action::READ,
+        _ if known => action::UPDATE,
+        action => action,
+    };
     record(site, Touch { object: receiver, shape: info.shape, key: keyed.map_or(Key::Whole, Key::Item), action, value });
 }
 
@@ -201,9 +219,10 @@ fn is_builtin(site: &Site, callable: Obj, name: &str) -> bool {
     let layout = &site.fixed.layout;
     let kind = layout.type_of(callable);
     let Some(memory) = site.memory() else { return false };
-    if kind == object!(PyCFunction_Type) {
-        // SAFETY: a builtin's definition follows its header.
-        let def: Obj = unsafe { field(callable, layout.header) };
+    let is_method = kind == object!(PyMethodDescr_Type);
+    if is_method || kind == object!(PyCFunction_Type) {
+        // SAFETY: a builtin's definition follows its header; that of a method, its type, name and qualified name.
+        let def: Obj = unsafe { field(callable, layout.header + if is_method { 24 } else { 0 }) };
         if def == memory.callable.load(Ordering::Relaxed) {
             return true;
         }

@@ -46,6 +46,7 @@ unsafe extern "C-unwind" {
     pub fn PyObject_Hash(object: Obj) -> isize;
     pub fn PyDict_GetItemString(dict: Obj, key: *const c_char) -> Obj;
     pub fn PyDict_Contains(dict: Obj, key: Obj) -> c_int;
+    pub fn PySet_Contains(set: Obj, key: Obj) -> c_int;
     pub fn PyDict_Size(dict: Obj) -> isize;
     pub fn PyList_Size(list: Obj) -> isize;
     pub fn PyList_GetItem(list: Obj, index: isize) -> Obj;

@@ -310,16 +310,24 @@ pub fn consumed(site: &Site, function: &str, subject: Obj, has_key: bool) {
         return;
     }
     let layout = &site.fixed.layout;
-    let steps = matches!(function, "sum" | "min" | "max" | "any" | "all");
-    let copies = matches!(function, "list" | "sorted" | "tuple" | "set" | "frozenset" | "dict");
+    let steps = matches!(function, "sum" | "min" | "max" | "any" | "all" | "reduce");
+    let copies = matches!(function, "list" | "sorted" | "tuple" | "set" | "frozenset" | "dict" | "join");
     let calls = (steps && has_key) || calls_python(layout, subject, DEEPEST);
-    if !(steps || copies) || !(calls || (layout.free_threaded && steps)) {
+    if !(steps || copies) || !(calls || layout.free_threaded) {
         return;
     }
     match view_of(layout, subject) {
         Some(container) if steps => walk(site, container),
         Some(_) => {}
         None => Walked::of(layout, subject).each().for_each(|(_, container)| walk(site, container)),
+    }
+}
+
+/// The same, of what takes all elements of an iterator and leaves the container itself alone.
+pub fn taken(site: &Site, iterator: Obj) {
+    let layout = &site.fixed.layout;
+    if calls_python(layout, iterator, DEEPEST) || (layout.free_threaded && !iterator.is_null()) {
+        Walked::of(layout, iterator).each().for_each(|(_, container)| walk(site, container));
     }
 }
 
@@ -340,19 +348,26 @@ fn calls_python(layout: &Layout, iterator: Obj, depth: u32) -> bool {
     }
     let class = layout.type_of(iterator);
     let word = |at: usize| layout.header + 8 * at;
+    let is_python = |function: Obj| {
+        let kind = if function.is_null() { function } else { layout.type_of(function) };
+        kind == object!(PyFunction_Type) || kind == object!(PyMethod_Type)
+    };
     // SAFETY: fields of the interpreter's own iterator types, as `how` knows them.
     unsafe {
-        let function: Obj = match (how(layout, class), names::type_name(layout, class)) {
-            (How::AsksEach(_), "map") => field(iterator, word(1)),
+        match (how(layout, class), names::type_name(layout, class)) {
+            (How::AsksEach(_), "map") if is_python(field(iterator, word(1))) => true,
             (
                 How::Asks(_),
                 "filter" | "itertools.takewhile" | "itertools.dropwhile" | "itertools.filterfalse" | "itertools.starmap",
-            ) => field(iterator, word(0)),
-            (How::Asks(at), _) => return calls_python(layout, field(iterator, word(at)), depth - 1),
-            _ => return false,
-        };
-        let kind = if function.is_null() { function } else { layout.type_of(function) };
-        kind == object!(PyFunction_Type) || kind == object!(PyMethod_Type)
+            ) if is_python(field(iterator, word(0))) => true,
+            (How::Asks(at), _) => calls_python(layout, field(iterator, word(at)), depth - 1),
+            (How::AsksEach(at), _) => {
+                let each: Obj = field(iterator, word(at));
+                (0..tuple_size(layout, each).min(MOST))
+                    .any(|index| calls_python(layout, field(each, tuple_items(layout) + 8 * index), depth - 1))
+            }
+            _ => false,
+        }
     }
 }
 

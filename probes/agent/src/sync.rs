@@ -21,6 +21,9 @@ pub enum Role {
     Observe,
     /// On return, if it returns something true.
     ObserveIfTrue,
+    /// The same two with an item: the function's second argument, and its result.
+    Put,
+    Get,
     /// Both: a barrier.
     Meet,
     /// A semaphore is made with its value.
@@ -54,6 +57,7 @@ impl Role {
             self,
             Role::Observe
                 | Role::ObserveIfTrue
+                | Role::Get
                 | Role::Meet
                 | Role::SemaphoreNew
                 | Role::SemaphoreAcquire
@@ -75,8 +79,8 @@ const FUNCTIONS: &[(&str, &str, Role)] = &[
     ("threading", "Semaphore.acquire", Role::SemaphoreAcquire),
     ("threading", "Semaphore.release", Role::SemaphoreRelease),
     ("threading", "BoundedSemaphore.release", Role::SemaphoreRelease),
-    ("queue", "Queue.put", Role::Signal),
-    ("queue", "Queue.get", Role::Observe),
+    ("queue", "Queue.put", Role::Put),
+    ("queue", "Queue.get", Role::Get),
     ("queue", "Queue.task_done", Role::Signal),
     ("queue", "Queue.join", Role::Observe),
     ("concurrent.futures._base", "Future.set_result", Role::Signal),
@@ -90,8 +94,8 @@ const FUNCTIONS: &[(&str, &str, Role)] = &[
     ("asyncio.locks", "Barrier.wait", Role::Meet),
     ("asyncio.locks", "Condition.notify", Role::Signal),
     ("asyncio.locks", "Condition.wait", Role::Observe),
-    ("asyncio.queues", "Queue.put_nowait", Role::Signal),
-    ("asyncio.queues", "Queue.get_nowait", Role::Observe),
+    ("asyncio.queues", "Queue.put_nowait", Role::Put),
+    ("asyncio.queues", "Queue.get_nowait", Role::Get),
     ("asyncio.queues", "Queue.task_done", Role::Signal),
     ("asyncio.queues", "Queue.join", Role::Observe),
     ("asyncio.locks", "Lock.__init__", Role::AsyncLockNew),
@@ -141,6 +145,7 @@ pub fn entered(fixed: &Fixed, entry: &'static Entry, role: Role, frame: Obj) {
     tasks::strand(fixed, thread::current(), frame);
     match role {
         Role::Signal | Role::Meet => channel(fixed, Kind::Signal, subject),
+        Role::Put => item(fixed, Kind::Signal, subject, argument(fixed, entry, frame, 1)),
         Role::SemaphoreRelease | Role::AsyncRelease => lock(fixed, Kind::LockReleased, subject, frame, 0, 0),
         Role::SemaphoreAcquire | Role::AsyncAcquire => {
             let patience = if role == Role::SemaphoreAcquire { patience(fixed, entry, frame) } else { 0 };
@@ -172,6 +177,9 @@ pub fn returned(fixed: &Fixed, entry: &'static Entry, role: Role, frame: Obj, re
     let is_true = result == object!(_Py_TrueStruct);
     match role {
         Role::Observe | Role::Meet => channel(fixed, Kind::Observe, subject),
+        // Without a result it was left by an exception.
+        Role::Get if result.is_null() => {}
+        Role::Get => item(fixed, Kind::Observe, subject, result),
         Role::ObserveIfTrue if is_true => channel(fixed, Kind::Observe, subject),
         Role::SemaphoreAcquire | Role::AsyncAcquire => {
             let kind = if is_true { Kind::LockAcquired } else { Kind::LockFailed };
@@ -235,6 +243,11 @@ fn patience(fixed: &Fixed, entry: &Entry, frame: Obj) -> u8 {
 
 /// A signal through an object, by the id of its lifetime.
 pub fn channel(fixed: &Fixed, kind: Kind, subject: Obj) {
+    item(fixed, kind, subject, std::ptr::null_mut());
+}
+
+/// The same with what is put into it or got out of it.
+pub fn item(fixed: &Fixed, kind: Kind, subject: Obj, item: Obj) {
     let layout = &fixed.layout;
     type_info(layout, layout.type_of(subject));
     let Some(id) = state::with(|state, _| state.objects.channel(layout, &mut state.names, subject)) else { return };
@@ -242,7 +255,7 @@ pub fn channel(fixed: &Fixed, kind: Kind, subject: Obj) {
         return;
     }
     let mut slot = ring::slot(kind, thread::tid());
-    slot.a = id;
+    (slot.a, slot.b) = (id, item as u64);
     tasks::say(thread::current(), slot);
 }
 

@@ -40,11 +40,16 @@ impl Finder<'_, '_> {
             let Some(thing) = self.idents.attribute_argument(self.source.code, self.source.flow, call) else { return };
             let subject = self.idents.number(thing, call.callee);
             self.push(index, function_call(name, call), Space::Variable, subject, *touch);
+        } else if name == "next" {
+            self.calls_next(index, call);
         } else if let Some(known) = method::function_named(name).filter(|known| known.name != "join") {
             let takes_many = matches!(name, "max" | "min" | "iter" | "bool") && call.positional() != 1;
             if !takes_many {
                 self.container_function(index, call, known);
             }
+        } else {
+            let name = name.to_owned();
+            self.call_consumes(index, call, &name);
         }
     }
 
@@ -58,11 +63,12 @@ impl Finder<'_, '_> {
 
     fn method(&mut self, index: usize, call: &Call, base: Ident, name: u32) {
         let Some(name) = name_text(self.source.code, name) else { return };
+        self.call_consumes(index, call, name);
         let known = method::function_named(name);
         if let Some(known) = known.filter(|known| known.name == "join" && call.arguments == 1) {
             return self.container_function(index, call, known);
         }
-        let of_module = |known: &&method::Function| matches!(known.name.get(..4), Some("heap" | "inso" | "deep"));
+        let of_module = |known: &&method::Function| matches!(known.name.get(..4), Some("heap" | "inso" | "deep" | "redu"));
         if let Some(known) = known.filter(of_module) {
             return self.container_function(index, call, known);
         }

@@ -140,6 +140,13 @@ impl Finder<'_, '_> {
                 let place = if self.source.flow.minor >= 15 { 2 } else { 1 };
                 self.next(index, place);
             }
+            Op::Send => self.yields_from(index),
+            Op::ListExtend | Op::SetUpdate | Op::UnpackSequence | Op::UnpackEx => self.consume(index, 1),
+            Op::CallFunctionEx => {
+                let keywords = self.source.flow.minor >= 14 || instruction.arg & 1 != 0;
+                self.consume(index, if keywords { 2 } else { 1 });
+                self.call(index);
+            }
             op if in_place(op, instruction.arg).is_some() => self.in_place(index, in_place(op, instruction.arg)),
             op if tests_truth(op) => self.truth(index),
             _ => self.call(index),
@@ -231,37 +238,6 @@ impl Finder<'_, '_> {
         self.keyed(index, container, key, Touch::Read, Operation::Contains { container: TOP, key: SECOND });
     }
 
-    fn iterate(&mut self, index: usize) {
-        let iterable = self.source.flow.operand(index, 1);
-        if !self.is_literal(iterable) && !self.is_own(iterable) {
-            let container = self.underlying(iterable);
-            self.whole(index, container, Touch::Walk, Operation::IterBegin { iterable: TOP });
-        }
-    }
-
-    fn next(&mut self, index: usize, place: u32) {
-        let iterator = self.source.flow.operand(index, place as usize);
-        let iterable = match self.source.flow.maker(iterator) {
-            Some((at, maker)) if maker.op == Op::GetIter => Some(self.source.flow.operand(at, 1)),
-            _ => None,
-        };
-        let own = iterable.is_some_and(|iterable| self.is_own(iterable) && !self.joins_others(iterable));
-        let quiet = iterable.is_some_and(|iterable| {
-            self.is_literal(iterable)
-                || (own && !walk::changes_in_body(self.source, self.idents, index, self.underlying(iterable)))
-        });
-        if quiet {
-            return;
-        }
-        let named = iterable.map(|iterable| self.idents.of(self.underlying(iterable)));
-        self.whole(index, iterator, Touch::View, Operation::IterNext { iterator: Place::Stack(place) });
-        if let (Some(access), Some(named)) = (self.found.last_mut().filter(|last| last.instruction == index as u32), named)
-            && named != NOTHING
-        {
-            (access.named, access.own_walk) = (named, own);
-        }
-    }
-
     fn in_place(&mut self, index: usize, only_containers: Option<bool>) {
         let (left, right) = (self.source.flow.operand(index, 2), self.source.flow.operand(index, 1));
         let container = makes_own(self.source.code, self.source.flow, self.idents, right);
@@ -302,16 +278,6 @@ impl Finder<'_, '_> {
     /// Was the value made here, by an expression that makes a new object no one else can have?
     fn is_own(&self, value: Value) -> bool {
         makes_own(self.source.code, self.source.flow, self.idents, self.underlying(value))
-    }
-
-    /// `zip(…)` or `map(…)` of several things, of which others than the first may be shared.
-    fn joins_others(&self, value: Value) -> bool {
-        let call = self.source.flow.maker(value).and_then(|(at, _)| Call::at(self.source.flow, self.source.code, at));
-        call.is_some_and(|call| match self.called(&call) {
-            Some("zip") => call.positional() > 1,
-            Some("map") => call.positional() > 2,
-            _ => false,
-        })
     }
 
     fn is_literal(&self, value: Value) -> bool {

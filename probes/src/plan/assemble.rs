@@ -69,7 +69,7 @@ fn watches(facts: &Facts<'_>, taken: &[bool]) -> Vec<Watch> {
 }
 
 fn makes_value(operation: &Operation) -> bool {
-    !matches!(operation, Operation::IterBegin { .. } | Operation::IterNext { .. })
+    !matches!(operation, Operation::IterBegin { .. } | Operation::IterNext { .. } | Operation::Consume { .. })
 }
 
 /// Is the access worth watching though it is in no window?
@@ -80,7 +80,7 @@ fn worth(facts: &Facts<'_>, access: &Access, flows: super::Flows) -> bool {
         Operation::IterBegin { .. } => {
             facts.flow.list().get(access.instruction as usize).is_some_and(|instruction| instruction.op == Op::GetIter)
         }
-        Operation::IterNext { .. } => true,
+        Operation::IterNext { .. } | Operation::Consume { .. } => true,
         Operation::GlobalRead { name } => goes && !name_text(facts.code, *name).is_some_and(is_builtin),
         // Anything may be tested for truth; what others can reach by a name is likelier to be a shared container.
         Operation::Truth { .. } => matches!(

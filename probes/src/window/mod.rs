@@ -13,6 +13,7 @@ use crate::method::Touch;
 use crate::path::Paths;
 use crate::plan::{Operation, Window, WindowKind};
 use crate::region::Regions;
+use crate::rescue;
 use crate::switch::Switches;
 use crate::version::Version;
 
@@ -122,7 +123,7 @@ impl Finder<'_, '_, '_> {
                 let Some(access) = self.facts.accesses.get(read).filter(|access| self.same(access, read, write)) else {
                     continue;
                 };
-                if check_fits(access, write) && self.counts(access, source, *side, write) {
+                if check_fits(access, write) && self.counts(access, source, *side, write) && !self.is_shortcut(access, write) {
                     reads.push((access.key, read));
                 }
             }
@@ -134,6 +135,14 @@ impl Finder<'_, '_, '_> {
             }
         }
         self.windows_of(WindowKind::CheckThenAct, reads, group, index, write);
+    }
+
+    /// What is taken out (or put into a queue that may be full) is not there any more, and the code is ready for that.
+    fn is_shortcut(&self, check: &Access, act: &Access) -> bool {
+        let may_fail = act.touch == Touch::Remove || matches!(act.operation, Operation::MethodCall { method: "put_nowait", .. });
+        let Facts { code, flow, .. } = *self.facts;
+        let (check, used) = (check.instruction as usize, act.instruction as usize);
+        may_fail && act.space == Space::Container && rescue::copes(code, flow, check, used, rescue::ABOUT_ABSENCE)
     }
 
     /// Check-then-act without a branch: which item is removed or overwritten was found out by looking at all of them

@@ -49,10 +49,21 @@ fn a_change_that_left_the_size_as_it_was_is_silent() {
     let seen = story.object("seen", Shape::Set);
     begins(&mut story, 2, seen, 5);
     next(&mut story, 2, 5);
-    change(&mut story, 3, Action::Insert, seen, "");
+    change(&mut story, 3, Action::Update, seen, "add");
     next(&mut story, 2, 5);
     ends(&mut story, 2);
     assert!(story.verdicts().is_empty());
+}
+
+#[test]
+fn an_element_that_is_new_to_a_set_can_come_during_a_loop_that_is_over() {
+    let mut story = threads(&[2, 3]);
+    let seen = story.object("seen", Shape::Set);
+    begins(&mut story, 2, seen, 5);
+    next(&mut story, 2, 5);
+    ends(&mut story, 2);
+    change(&mut story, 3, Action::Insert, seen, "add");
+    assert!(story.verdicts()[0].starts_with("mutation-during-iteration error possible"), "{:?}", story.verdicts());
 }
 
 #[test]

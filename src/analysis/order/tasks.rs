@@ -92,6 +92,26 @@ impl World {
         }
     }
 
+    pub(super) fn put(&mut self, strand: StrandId, channel: ChannelId, item: u64) {
+        let Some(strand) = self.strands.get_mut(strand) else { return };
+        let stamp = strand.clock.publish();
+        let process = strand.process;
+        if let Some(process) = self.process_mut(process) {
+            process.channels.signal(channel, &stamp, None);
+            process.channels.put(channel, item, &stamp);
+        }
+    }
+
+    /// Of what was not seen being put, all that was told on the channel counts.
+    pub(super) fn got(&mut self, strand: StrandId, channel: ChannelId, item: u64) {
+        let Some(process) = self.strands.get(strand).map(|strand| strand.process) else { return };
+        let known = self.process_mut(process).and_then(|process| process.channels.take(channel, item));
+        match (known, self.strands.get_mut(strand)) {
+            (Some(knowledge), Some(strand)) => strand.clock.join_all(&knowledge),
+            _ => self.observe(strand, channel),
+        }
+    }
+
     pub(super) fn join(&mut self, strand: StrandId, stamp: &Stamp, ends: Option<Moment>) {
         let Some(strand) = self.strands.get_mut(strand) else { return };
         strand.clock.join(stamp);

@@ -230,7 +230,7 @@ impl Windows {
         }
         if in_span {
             let inner: SmallVec<[WindowKind; 4]> = closed.iter().filter_map(|window| kind_of(now, window.which)).collect();
-            close_spans(now, opens, past, &inner, fits, &mut closed);
+            close_spans(now, site, opens, past, &inner, fits, &mut closed);
         }
         closed
     }
@@ -283,6 +283,7 @@ fn open_spans(now: &Now<'_>, site: &Site, open: &Open, opens: &mut Opens) {
 /// Closes the spans whose second call this write is made under; not where the callee looks again before it writes.
 fn close_spans(
     now: &Now<'_>,
+    site: &Site,
     opens: &mut Opens,
     past: &Past,
     inner: &[WindowKind],
@@ -302,7 +303,9 @@ fn close_spans(
     for (which, below) in ends {
         let Which::Span(code, span) = which else { continue };
         let Some(open) = opens.take_span(code, span, below, now.access.object, &fits) else { continue };
-        let looks_again = kind_of(now, which).is_some_and(|kind| inner.contains(&kind));
+        // Whether something was there says nothing about whether something may be added.
+        let unrelated = is_container(now) && site.grows && !site.shrinks && definitions.tests_truth(open.past.site);
+        let looks_again = unrelated || kind_of(now, which).is_some_and(|kind| inner.contains(&kind));
         let one_function = open.past.stack == past.stack;
         let claimed = open.claimed && kind_of(now, which) == Some(WindowKind::CheckThenAct);
         if !looks_again && !one_function && !claimed {

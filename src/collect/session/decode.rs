@@ -45,6 +45,8 @@ pub fn decode(slot: &Slot, kind: Kind, blob: Blob<'_>) -> Option<Event> {
         Kind::TaskSwitch => Event::TaskSwitch { task: (slot.a != 0).then_some(TaskId(slot.a)) },
         Kind::Suspend => Event::Suspend { stack },
         Kind::TaskEnd => Event::TaskEnd { task: TaskId(slot.a) },
+        Kind::Signal if slot.b != 0 => Event::Put { channel: ChannelId(slot.a), item: slot.b },
+        Kind::Observe if slot.b != 0 => Event::Got { channel: ChannelId(slot.a), item: slot.b },
         Kind::Signal => Event::Signal { channel: ChannelId(slot.a) },
         Kind::Observe => Event::Observe { channel: ChannelId(slot.a) },
         Kind::LockNew => Event::LockNew { lock, kind: lock_kind(slot)?, stack },
@@ -75,7 +77,13 @@ pub fn decode(slot: &Slot, kind: Kind, blob: Blob<'_>) -> Option<Event> {
         },
         Kind::FileClose => Event::FileClose { file: ObjectId(slot.a) },
         Kind::PathCheck => Event::PathCheck { path: text, stack, frame },
-        Kind::PathUse => Event::PathUse { path: text, effect: path_effect(slot.small)?, tolerant: slot.short != 0, stack, frame },
+        Kind::PathUse => {
+            let (path, effect, tolerant) = (text, path_effect(slot.small)?, slot.short & 1 != 0);
+            match slot.short & 2 {
+                0 => Event::PathUse { path, effect, tolerant, stack, frame },
+                _ => Event::PathFailed { path, effect, tolerant, stack, frame },
+            }
+        }
         Kind::Hear => Event::Hear,
         Kind::CoroutineDropped => {
             Event::CoroutineDropped { name: text, made: stack, file: TextId(low(slot.a)), line: low(slot.b) }

@@ -111,7 +111,11 @@ fn event(numbers: &mut Numbers) -> Event {
         14 => Event::Suspend { stack },
         15 => Event::TaskEnd { task },
         16 => Event::Signal { channel },
-        17 => Event::Observe { channel },
+        17 => match numbers.below(3) {
+            0 => Event::Observe { channel },
+            1 => Event::Put { channel, item: 7 },
+            _ => Event::Got { channel, item: u64::MAX },
+        },
         18 => {
             let kinds = [LockKind::Lock, LockKind::RLock, LockKind::Semaphore(3), LockKind::AsyncSemaphore(1), LockKind::File];
             Event::LockNew { lock: object, kind: numbers.pick(&kinds), stack }
@@ -138,6 +142,9 @@ fn event(numbers: &mut Numbers) -> Event {
         },
         29 => Event::FileClose { file: object },
         30 => Event::PathCheck { path: text, stack, frame },
+        31 if numbers.below(2) == 0 => {
+            Event::PathFailed { path: text, effect: PathEffect::MakeDirectory, tolerant: false, stack, frame }
+        }
         31 => Event::PathUse { path: text, effect: PathEffect::MakeDirectory, tolerant: true, stack, frame },
         32 => Event::CoroutineDropped { name: text, made: stack, file: TextId(1), line: numbers.small() },
         33 => Event::Sample(Box::default()),

@@ -86,6 +86,9 @@ events! {
     39 Names NotWatched { what, why }
     40 Detail Block { on, stack }
     41 Detail Hear {}
+    42 Detail Put { channel, item }
+    43 Detail Got { channel, item }
+    44 Detail PathFailed { path, effect, tolerant, stack, frame }
 }
 
 /// The six low bits of the head byte are the event's tag.

@@ -190,7 +190,7 @@ fn releases(call: &Call) -> Obj {
     call.go_on()
 }
 
-fn say(fixed: &Fixed, kind: Kind, name: &str) {
+pub(super) fn say(fixed: &Fixed, kind: Kind, name: &str) {
     const FILE: u8 = 5;
     thread::outermost(|| {
         let frame = tasks::current_frame(&fixed.layout);

@@ -17,6 +17,7 @@ const THIN: &[&str] =
     &["os", "posixpath", "genericpath", "glob", "_glob", "shutil", "codecs", "tempfile", "io", "csv", "contextlib"];
 const DEEPEST: usize = 12;
 
+mod exclusion;
 mod paths;
 mod writes;
 
@@ -135,6 +136,9 @@ fn open(call: &Call) -> Obj {
     let kind = open_mode(text);
     used(call, file, (0, c"file"), if kind == mode::READ { effect::OPEN } else { effect::CREATE }, kind == mode::EXCLUSIVE);
     if !file.is_null() {
+        if kind == mode::EXCLUSIVE {
+            paths::taken(call, c"file");
+        }
         note(|fixed| {
             let site = site(fixed)?;
             let path = path_of(fixed, call.argument(0, c"file")).unwrap_or_default();
@@ -175,6 +179,9 @@ fn open_descriptor(call: &Call) -> Obj {
     };
     used(call, result, (0, c"path"), if kind == mode::READ { effect::OPEN } else { effect::CREATE }, kind == mode::EXCLUSIVE);
     if !result.is_null() {
+        if kind == mode::EXCLUSIVE {
+            paths::taken(call, c"path");
+        }
         note(|fixed| {
             let site = site(fixed)?;
             let path = path_of(fixed, call.argument(0, c"path"))?;

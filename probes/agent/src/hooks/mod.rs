@@ -292,6 +292,21 @@ pub fn loaded(name: &CStr) -> Obj {
     unsafe { ffi::PyDict_GetItemString(ffi::PyImport_GetModuleDict(), name.as_ptr()) }
 }
 
+fn has_member(module: Obj, name: &CStr) -> bool {
+    if module.is_null() {
+        return false;
+    }
+    // SAFETY: gives the dict of a module, or null with an exception for what is none; the item is borrowed.
+    unsafe {
+        let dict = ffi::PyModule_GetDict(module);
+        if dict.is_null() {
+            ffi::PyErr_Clear();
+            return false;
+        }
+        !ffi::PyDict_GetItemString(dict, name.as_ptr()).is_null()
+    }
+}
+
 /// An attribute of a module (a new reference that is kept for good), or null.
 pub fn of(object: Obj, name: &CStr) -> Obj {
     if object.is_null() {
@@ -346,17 +361,18 @@ pub fn look_again(layout: &Layout) {
     static COVERAGE: AtomicUsize = AtomicUsize::new(0);
     static SOCKET: AtomicUsize = AtomicUsize::new(0);
     static SEMAPHORES: AtomicUsize = AtomicUsize::new(0);
-    for (name, done, start) in [
-        (c"_queue", &QUEUES, queues::start as fn(&Layout, Obj)),
-        (c"_asyncio", &ASYNCIO, asyncio::start),
-        (c"fcntl", &FCNTL, files::start_locks),
-        (c"_socket", &SOCKET, family::start_sockets),
-        (c"_multiprocessing", &SEMAPHORES, family::start_semaphores),
-        (c"coverage.tracer", &COVERAGE, crate::trace::start_beside_coverage),
+    // A module that is being imported is there before what it holds: its last member of interest says that all are.
+    for (name, member, done, start) in [
+        (c"_queue", c"SimpleQueue", &QUEUES, queues::start as fn(&Layout, Obj)),
+        (c"_asyncio", c"Task", &ASYNCIO, asyncio::start),
+        (c"fcntl", c"lockf", &FCNTL, files::start_locks),
+        (c"_socket", c"socket", &SOCKET, family::start_sockets),
+        (c"_multiprocessing", c"SemLock", &SEMAPHORES, family::start_semaphores),
+        (c"coverage.tracer", c"CTracer", &COVERAGE, crate::trace::start_beside_coverage),
     ] {
         if done.load(Ordering::Relaxed) == 0 {
             let module = loaded(name);
-            if !module.is_null() && done.swap(1, Ordering::Relaxed) == 0 {
+            if has_member(module, member) && done.swap(1, Ordering::Relaxed) == 0 {
                 start(layout, module);
             }
         }

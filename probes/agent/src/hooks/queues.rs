@@ -16,7 +16,7 @@ pub fn start(layout: &Layout, module: Obj) {
 }
 
 fn put(call: &Call) -> Obj {
-    say(Kind::Signal, call);
+    say(Kind::Signal, call, call.argument(0, c"item"));
     call.go_on()
 }
 
@@ -42,16 +42,16 @@ fn get(call: &Call) -> Obj {
 fn take(call: &Call) -> Obj {
     let item = call.go_on();
     if !item.is_null() {
-        say(Kind::Observe, call);
+        say(Kind::Observe, call, item);
     }
     item
 }
 
-fn say(kind: Kind, call: &Call) {
+fn say(kind: Kind, call: &Call, item: Obj) {
     if let Some(fixed) = state::fixed() {
         thread::outermost(|| {
             tasks::strand(fixed, thread::current(), tasks::current_frame(&fixed.layout));
-            sync::channel(fixed, kind, call.receiver);
+            sync::item(fixed, kind, call.receiver, item);
         });
     }
 }

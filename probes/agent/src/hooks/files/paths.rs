@@ -5,7 +5,7 @@ use std::os::unix::ffi::OsStrExt;
 
 use racetrace_probes::wire::{Kind, Slot};
 
-use super::{aside, note, site};
+use super::{aside, exclusion, note, site};
 use crate::ffi::{self, Obj};
 use crate::hooks::Call;
 use crate::state::{self, Fixed};
@@ -60,15 +60,18 @@ fn absolute(path: &str) -> String {
     format!("/{}", parts.join("/"))
 }
 
-/// A path was used: what it did when it succeeded, a mere use when it failed.
+/// Set in `short` of a use that did nothing.
+const FAILED: u16 = 2;
+
+/// A path was used: it was changed if that succeeded.
 pub(super) fn used(call: &Call, result: Obj, argument: (isize, &CStr), effect: u8, exclusive: bool) {
     aside(result, |succeeded| {
         note(|fixed| {
             let site = site(fixed)?;
             let path = path_of(fixed, call.argument(argument.0, argument.1))?;
             let mut slot = site.slot(Kind::PathUse);
-            slot.small = if succeeded { effect } else { self::effect::OPEN };
-            slot.short = u16::from(exclusive || site.tolerant);
+            slot.small = effect;
+            slot.short = u16::from(exclusive || site.tolerant) | if succeeded { 0 } else { FAILED };
             say_path(slot, &path);
             Some(())
         });
@@ -88,7 +91,26 @@ pub(super) fn check(call: &Call) -> Obj {
     result
 }
 
+/// The call has made what was not there.
+pub(super) fn taken(call: &Call, name: &CStr) {
+    let Some(fixed) = state::fixed() else { return };
+    let path = thread::outermost(|| {
+        let site = site(fixed).filter(|site| !site.tolerant)?;
+        tasks::strand(fixed, thread::current(), site.frame);
+        path_of(fixed, call.argument(0, name))
+    });
+    if let Some(path) = path.flatten() {
+        exclusion::taken(fixed, &path);
+    }
+}
+
 pub(super) fn remove(call: &Call) -> Obj {
+    if exclusion::any()
+        && let Some(fixed) = state::fixed()
+        && let Some(Some(path)) = thread::outermost(|| path_of(fixed, call.argument(0, c"path")))
+    {
+        exclusion::given_back(&path);
+    }
     let result = call.go_on();
     used(call, result, (0, c"path"), effect::REMOVE, false);
     result
@@ -104,6 +126,9 @@ pub(super) fn rename(call: &Call) -> Obj {
 pub(super) fn make_directory(call: &Call) -> Obj {
     let result = call.go_on();
     used(call, result, (0, c"path"), effect::MAKE_DIRECTORY, false);
+    if !result.is_null() {
+        taken(call, c"path");
+    }
     result
 }
 
