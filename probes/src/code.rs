@@ -42,3 +42,13 @@ pub enum Const {
     Tuple(Vec<Const>),
     Other,
 }
+
+impl Const {
+    /// A text, of which no more is kept than a key or an attribute's name needs: documentation is not for traces.
+    #[must_use]
+    pub fn text(text: &str) -> Const {
+        let kept: String = text.lines().next().unwrap_or_default().chars().take(60).collect();
+        // An empty text would be false where it is tested.
+        Const::Text(if kept.is_empty() && !text.is_empty() { "…".to_owned() } else { kept })
+    }
+}

@@ -169,7 +169,7 @@ impl<M: Memory> Python<M> {
             Ok(Shown::Int(value)) => Const::Int(value),
             Ok(Shown::Text(text)) => {
                 *left = left.saturating_sub(text.len());
-                Const::Text(text)
+                Const::text(&text)
             }
             Ok(Shown::Object(name)) if name == "tuple" && depth > 0 => self.tuple(object).map_or(Const::Other, |items| {
                 Const::Tuple(items.into_iter().take(256).map(|item| self.constant(item, depth - 1, left)).collect())

@@ -383,7 +383,7 @@ fn constant(layout: &Layout, item: Obj, depth: u32) -> Const {
     } else if flags & type_flag::LONG != 0 {
         small_int(layout, item).map_or(Const::Other, Const::Int)
     } else if flags & type_flag::UNICODE != 0 {
-        Const::Text(utf8(item).unwrap_or_default().chars().take(200).collect())
+        Const::text(utf8(item).unwrap_or_default())
     } else if class == object!(PyTuple_Type) && depth > 0 {
         Const::Tuple(constants(layout, item, depth - 1))
     } else {
