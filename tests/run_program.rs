@@ -225,3 +225,47 @@ fn quiet_says_nothing_and_verbose_says_more() {
         assert!(told.contains("the command ended: exit status: 0") && told.contains("1 Python process(es) watched"), "{told}");
     });
 }
+
+#[test]
+fn tracers_and_profilers_see_what_they_see_without_us() {
+    let program = "
+        import sys, threading
+        calls, lines = [], []
+        def profile(frame, event, arg):
+            if event == 'call': calls.append(frame.f_code.co_name)
+        def trace(frame, event, arg):
+            lines.append((frame.f_code.co_name, event))
+            return trace
+        def begin_profile(): sys.setprofile(profile)
+        def end_profile(): sys.setprofile(None)
+        def begin_trace(): sys.settrace(trace)
+        def end_trace(): sys.settrace(None)
+        def inner(): return 1
+        def outer(): return inner() + inner()
+        def deep(n): return n and 1 + deep(n - 1)
+        def steps():
+            try: yield 1
+            except KeyError: yield 2
+        thread = threading.Thread(target=outer)
+        thread.start()
+        thread.join()
+        begin_profile(); outer(); end_profile(); outer()
+        begin_trace(); outer(); end_trace(); outer()
+        found = [calls[:], lines[:]]
+        sys.setrecursionlimit(5000)
+        found.append((deep(150), deep(4000)))
+        walk = steps()
+        found.append((next(walk), walk.throw(KeyError)))
+        del calls[:], lines[:]
+        begin_profile(); outer(); end_profile()
+        begin_trace(); outer(); end_trace()
+        print(found, calls, lines)
+    ";
+    each_python(|python| {
+        let session = Session::new().file("app.py", program);
+        let plain = Command::new(&python.path).arg("app.py").current_dir(session.path()).output().unwrap();
+        let outcome = session.python(python, &["app.py"]);
+        assert_eq!(outcome.stdout, String::from_utf8_lossy(&plain.stdout), "{}", python.name());
+        clean(&outcome, python);
+    });
+}

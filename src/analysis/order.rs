@@ -1,8 +1,6 @@
 //! How events change strands, clocks and locks: the rules of hard order and of mutual exclusion. It judges no access.
 //! Threads are here, [`tasks`] with their channels, [`locks`] and [`processes`] in modules of their own.
 
-use std::sync::Arc;
-
 use super::clock::{Clock, Knowledge, Moment, Stamp};
 use super::history::{Step, What};
 use super::process::{ThreadState, TokenState};
@@ -175,9 +173,9 @@ impl World {
     fn join_thread(&mut self, strand: StrandId, token: ThreadToken) {
         let Some(process) = self.strands.get(strand).map(|strand| strand.process) else { return };
         let ended = self.process(process).and_then(|process| process.tokens.get(&token)).and_then(|token| token.strand);
-        let Some(other) = ended.and_then(|other| self.strands.get(other)) else { return };
+        let Some(other) = ended.and_then(|other| self.strands.get_mut(other)) else { return };
         let ends = other.farewell.as_ref().map(|stamp| stamp.moment);
-        let stamp = other.farewell.clone().unwrap_or_else(|| other.clock.peek());
+        let stamp = other.farewell.clone().unwrap_or_else(|| other.clock.publish_early());
         self.join(strand, &stamp, ends);
     }
 
@@ -218,10 +216,10 @@ impl World {
 
     /// A clock for a strand that begins after `stamp`: on the chain of an ended strand that is known to be over, or on
     /// a new one.
-    fn clock_after(&mut self, process: ProcessId, stamp: &Stamp, parent: Option<StrandId>) -> (Clock, Arc<super::clock::Known>) {
+    fn clock_after(&mut self, process: ProcessId, stamp: &Stamp, parent: Option<StrandId>) -> (Clock, super::clock::Known) {
         let mut knowledge = stamp.knowledge.clone();
         knowledge.join(stamp);
-        let birth = Arc::new(knowledge.hard().clone());
+        let birth = knowledge.hard().clone();
         let heirs = parent.and_then(|parent| self.strands.get_mut(parent)).map(|parent| std::mem::take(&mut parent.heirs));
         let mut heirs = heirs.unwrap_or_default();
         let mut moment = None;

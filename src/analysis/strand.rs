@@ -48,7 +48,7 @@ pub struct Strand {
     pub ended: Option<u64>,
     pub clock: Clock,
     /// What was certainly over when it was started. None: it was there before watching began.
-    pub birth: Option<Arc<Known>>,
+    pub birth: Option<Known>,
     pub held: Vec<Held>,
     /// `held` as a value to keep, made when it is first asked for.
     snapshot: OnceLock<Option<Arc<[Held]>>>,
@@ -92,8 +92,6 @@ pub struct Strands {
     free: Vec<u32>,
     ended: VecDeque<StrandId>,
     chains: u32,
-    /// What ended strands knew at their birth, as far as it is remembered.
-    nothing: Arc<Known>,
 }
 
 /// Ended strands that are remembered.
@@ -154,7 +152,7 @@ impl Strands {
         strand.heirs = Vec::new();
         // It is kept for its name and place; whoever joins it later follows its farewell. Clocks are what takes memory.
         strand.clock = Clock::new(strand.clock.moment(), Knowledge::default());
-        strand.birth = strand.birth.take().map(|_| Arc::clone(&self.nothing));
+        strand.birth = strand.birth.take().map(|_| Known::default());
         self.ended.push_back(id);
         if self.ended.len() > REMEMBERED { self.ended.pop_front().and_then(|oldest| self.forget(oldest)) } else { None }
     }
@@ -190,5 +188,5 @@ pub struct NewStrand {
     pub parent: Option<StrandId>,
     pub begun: u64,
     pub clock: Clock,
-    pub birth: Option<Arc<Known>>,
+    pub birth: Option<Known>,
 }

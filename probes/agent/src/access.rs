@@ -40,7 +40,10 @@ pub struct Touch {
 #[derive(Clone, Copy)]
 pub enum Key {
     Whole,
+    /// That of the instruction: the same each time.
     Name(Obj),
+    /// An attribute's name that a call was given.
+    Computed(Obj),
     Item(Obj),
 }
 
@@ -82,10 +85,6 @@ impl Site<'_> {
         let items = self.layout().header + if self.layout().minor >= 14 { 16 } else { 8 };
         // SAFETY: the index comes from the code object's own bytecode, which the plan has checked against the tuple.
         unsafe { field(tuple, items + 8 * index as usize) }
-    }
-
-    pub fn watched(&self) -> Option<&'static Watch> {
-        self.entry.plan.watches.get(self.watch)
     }
 
     #[inline(always)]
@@ -221,12 +220,12 @@ const COMPUTED: u8 = u8::MAX;
 
 /// An attribute, where it is plain data: of a module, an instance or a class, not computed by anyone's code.
 pub fn attribute(site: &Site, object: Obj, key: Key, action: u8, value: Obj) {
-    let Key::Name(name) = key else { return };
+    let (Key::Name(name) | Key::Computed(name)) = key else { return };
     if object.is_null() || name.is_null() {
         return;
     }
     let class = site.layout().type_of(object);
-    match shape_of_attribute(site, class, name) {
+    match shape_of_attribute(site, class, name, key) {
         COMPUTED => {}
         shape::MODULE => {
             // SAFETY: `object` is a module.
@@ -240,9 +239,9 @@ pub fn attribute(site: &Site, object: Obj, key: Key, action: u8, value: Obj) {
 /// What kind of subject an attribute of that name makes of the class's instances. A watch with another name each time
 /// (`getattr`) does not remember it.
 #[inline]
-fn shape_of_attribute(site: &Site, class: Obj, name: Obj) -> u8 {
+fn shape_of_attribute(site: &Site, class: Obj, name: Obj, key: Key) -> u8 {
     let layout = site.layout();
-    let one_name = site.watched().is_some_and(|watch| !matches!(watch.operation, Operation::FunctionCall { .. }));
+    let one_name = matches!(key, Key::Name(_));
     if one_name && let Some(shape) = site.met(|met, _| met.verdict(layout, class)) {
         return shape;
     }
@@ -323,7 +322,11 @@ fn subject(state: &mut State, layout: &Layout, site: &Site, touch: &Touch) -> Op
     let (key, of, kind) = match touch.key {
         Key::Whole => (0, std::ptr::null_mut(), KeyKind::Item),
         Key::Item(key) if touch.shape != shape::MODULE => (key_id(layout, key, KeyKind::Item), key, KeyKind::Item),
-        Key::Name(name) | Key::Item(name) => (key_id(layout, name, KeyKind::Name), name, KeyKind::Name),
+        Key::Name(name) => {
+            let known = met.key_of(name).unwrap_or_else(|| key_id(layout, name, KeyKind::Name));
+            (known, name, KeyKind::Name)
+        }
+        Key::Computed(name) | Key::Item(name) => (key_id(layout, name, KeyKind::Name), name, KeyKind::Name),
     };
     if let Some(id) = met.id(touch.object, state.objects.era)
         && met.has_key(key, state.names.era)
@@ -343,6 +346,9 @@ fn subject(state: &mut State, layout: &Layout, site: &Site, touch: &Touch) -> Op
         state.names.define(layout, key, of, kind);
     }
     met.meet(touch.object, object, state.objects.era, key, state.names.era);
+    if let Key::Name(name) = touch.key {
+        met.remember_name(name, key);
+    }
     Some((object, key, met.cell))
 }
 

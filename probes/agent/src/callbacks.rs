@@ -8,7 +8,7 @@ use racetrace_probes::wire::{Kind, Origin};
 use crate::ffi::{self, Obj, field};
 use crate::layout::Layout;
 use crate::state::{self, Fixed};
-use crate::{hooks, object, sync};
+use crate::{hooks, object, sync, tasks, thread};
 
 /// Frames of the event loop's own between a callback's making and whoever asked for it.
 const DEEPEST: usize = 6;
@@ -16,6 +16,7 @@ const DEEPEST: usize = 6;
 /// `Handle.__init__` is entered.
 pub fn made(fixed: &Fixed, callback: Obj, handle: Obj, frame: Obj) {
     if !callback.is_null() && is_function(&fixed.layout, callback) && asked_for_by_program(fixed, frame) {
+        tasks::strand(fixed, thread::current(), frame);
         sync::channel(fixed, Kind::Signal, handle);
     }
 }
@@ -47,6 +48,29 @@ fn asked_for_by_program(fixed: &Fixed, frame: Obj) -> bool {
         at = layout.previous(at);
     }
     false
+}
+
+/// Is it a step of a task (a builtin), before which nothing has to be said? Where a task gave way, it is said that it has.
+pub fn is_step(fixed: &Fixed, handle: Obj) -> bool {
+    let layout = &fixed.layout;
+    let thread = thread::current();
+    !thread.gave_way.get()
+        && slot(layout, handle, &CALLBACK).is_some_and(|callback| is_of_task(layout, callback))
+        && !sync::was_handed_over(thread)
+}
+
+/// `_asyncio`'s own: what begins or wakes a task.
+fn is_of_task(layout: &Layout, callback: Obj) -> bool {
+    static STEP: AtomicUsize = AtomicUsize::new(0);
+    let kind = layout.type_of(callback);
+    if kind == object!(PyCFunction_Type) || kind as usize == STEP.load(Ordering::Relaxed) {
+        return true;
+    }
+    let is_step = crate::names::type_name(layout, kind).ends_with("TaskStepMethWrapper");
+    if is_step {
+        STEP.store(kind as usize, Ordering::Relaxed);
+    }
+    is_step
 }
 
 /// `Handle._run` is entered.

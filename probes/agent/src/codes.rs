@@ -42,8 +42,8 @@ pub struct Entry {
     pub names: Obj,
     pub consts: Obj,
     pub flags: u32,
-    /// By instruction (offset / 2): 1 + index of its first watch, or 0.
-    index: Box<[u16]>,
+    /// By instruction (offset / 2): its watches, from the first to before the last; both 0 where there are none.
+    index: Box<[(u16, u16)]>,
     pub plan: Plan,
     /// One for each watch of the plan.
     pub memories: Box<[Memory]>,
@@ -69,19 +69,13 @@ impl Entry {
     /// The watches at an instruction, as places in the plan's list.
     #[inline(always)]
     pub fn watches(&self, offset: u32) -> Range<usize> {
-        let first = match self.index.get(offset as usize / 2) {
-            None | Some(0) => return 0..0,
-            Some(&first) => usize::from(first) - 1,
-        };
-        let rest = self.plan.watches.get(first + 1..).unwrap_or_default();
-        let more = rest.iter().take_while(|watch| watch.offset == offset).count();
-        first..first + 1 + more
+        self.index.get(offset as usize / 2).map_or(0..0, |&(first, end)| usize::from(first)..usize::from(end))
     }
 
     /// Has the instruction watches, or does the function's activation begin there?
     #[inline(always)]
     pub fn is_watched_at(&self, offset: u32) -> bool {
-        self.index.get(offset as usize / 2).is_some_and(|&first| first != 0) || self.plan.enter == Some(offset)
+        self.index.get(offset as usize / 2).is_some_and(|&(_, end)| end != 0) || self.plan.enter == Some(offset)
     }
 
     pub fn is_watched(&self) -> bool {
@@ -164,17 +158,16 @@ pub fn learn(fixed: &Fixed, code: Obj, globals: Obj) -> Option<&'static Entry> {
         Plan::default()
     };
     let memories = Memory::all(&plan.watches);
-    let mut index = vec![0u16; if plan.watches.is_empty() { 0 } else { copy.bytecode.len() / 2 + 1 }];
+    let mut index = vec![(0, 0); if plan.watches.is_empty() { 0 } else { copy.bytecode.len() / 2 + 1 }];
     for (number, watch) in plan.watches.iter().enumerate().take(usize::from(u16::MAX) - 1) {
         // The beginning of a loop says nothing that its first step does not, unless that step may not be watched.
         let begins = matches!(watch.operation, Operation::IterBegin { .. });
-        if begins && (layout.minor < 12 || memories[number].other.is_none()) {
-            continue;
-        }
-        if let Some(place) = index.get_mut(watch.offset as usize / 2)
-            && *place == 0
-        {
-            *place = number as u16 + 1;
+        let says_nothing = begins && (layout.minor < 12 || memories[number].other.is_none());
+        let number = number as u16;
+        match index.get_mut(watch.offset as usize / 2) {
+            Some(place @ (0, 0)) if !says_nothing => *place = (number, number + 1),
+            Some((_, end)) if *end == number && number != 0 => *end += 1,
+            _ => {}
         }
     }
     let definition = wire::encode_code(&module, origin, &copy);

@@ -10,7 +10,7 @@ use racetrace_probes::wire::{action, shape};
 use crate::access::{self, Key, Site, Touch, record};
 use crate::ffi::{self, Obj, field};
 use crate::layout::Layout;
-use crate::{iteration, names, object};
+use crate::{iteration, object};
 
 pub fn is_container(kind: u8) -> bool {
     matches!(kind, shape::DICT | shape::LIST | shape::SET | shape::DEQUE | shape::QUEUE | shape::MAPPING)
@@ -30,7 +30,7 @@ pub fn item(site: &Site, container: Obj, key: Obj, mut action: u8, value: Obj) {
         if action == action::WRITE && is_new_key(layout, container, key) {
             action = action::INSERT;
         }
-        if action == action::READ && reading_adds(layout, container) && is_absent(layout, container, key) {
+        if action == action::READ && info.reading_adds && is_absent(layout, container, key) {
             let value = std::ptr::null_mut();
             record(site, Touch { object: container, shape: info.shape, key: Key::Item(key), action, value });
             action = action::INSERT;
@@ -42,11 +42,6 @@ pub fn item(site: &Site, container: Obj, key: Obj, mut action: u8, value: Obj) {
     let key = if whole { Key::Whole } else { Key::Item(key) };
     let action = if whole && action != action::READ { action::REPLACE } else { action };
     record(site, Touch { object: container, shape: info.shape, key, action, value });
-}
-
-/// A `defaultdict`: what is asked for and not there is put there.
-fn reading_adds(layout: &Layout, dict: Obj) -> bool {
-    names::type_name(layout, layout.type_of(dict)).ends_with("defaultdict")
 }
 
 /// Is the key certainly not in the dict? Only asked for keys whose comparison runs no Python code.
@@ -193,9 +188,9 @@ pub fn function(site: &Site, function: &str, callable: Obj, first: Place, argume
     let subject = argument(0);
     let nothing = std::ptr::null_mut();
     match function {
-        "getattr" | "hasattr" => access::attribute(site, subject, Key::Name(argument(1)), action::READ, nothing),
-        "setattr" => access::attribute(site, subject, Key::Name(argument(1)), action::WRITE, argument(2)),
-        "delattr" => access::attribute(site, subject, Key::Name(argument(1)), action::DELETE, nothing),
+        "getattr" | "hasattr" => access::attribute(site, subject, Key::Computed(argument(1)), action::READ, nothing),
+        "setattr" => access::attribute(site, subject, Key::Computed(argument(1)), action::WRITE, argument(2)),
+        "delattr" => access::attribute(site, subject, Key::Computed(argument(1)), action::DELETE, nothing),
         _ => {
             if let Some(row) = site.memory().and_then(|memory| memory.function) {
                 let action = match row.touch {

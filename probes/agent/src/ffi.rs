@@ -10,6 +10,8 @@ pub type Obj = *mut u8;
 
 pub type CFunction = unsafe extern "C-unwind" fn(Obj, Obj) -> Obj;
 pub type FastFunction = unsafe extern "C-unwind" fn(Obj, *const Obj, isize) -> Obj;
+/// A `vectorcallfunc`: the callable, arguments, their number and a flag, names of keywords.
+pub type VectorFunction = unsafe extern "C-unwind" fn(Obj, *const Obj, usize, Obj) -> Obj;
 pub type KeywordFunction = unsafe extern "C-unwind" fn(Obj, Obj, Obj) -> Obj;
 
 #[repr(C)]
@@ -41,6 +43,7 @@ unsafe extern "C-unwind" {
     pub fn PyModule_GetDict(module: Obj) -> Obj;
     pub fn PyObject_GetAttrString(object: Obj, name: *const c_char) -> Obj;
     pub fn PyObject_CallFunction(callable: Obj, format: *const c_char, ...) -> Obj;
+    pub fn PyObject_VectorcallMethod(name: Obj, args: *const Obj, count: usize, names: Obj) -> Obj;
     pub fn PyObject_CallObject(callable: Obj, args: Obj) -> Obj;
     pub fn PyObject_Call(callable: Obj, args: Obj, kwargs: Obj) -> Obj;
     pub fn PyObject_Hash(object: Obj) -> isize;

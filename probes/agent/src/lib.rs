@@ -13,7 +13,7 @@
 //! | [`state`] | the gate: the one mutable state and how it is reached |
 //! | [`ring`] | the shared memory |
 //! | [`names`], [`objects`], [`codes`], [`stacks`] | identities, defined to the ring when first used |
-//! | [`watch`] → [`monitor`] (3.12+), [`trace`] and [`early`] (3.11) | instructions that are about to run |
+//! | [`watch`] → [`monitor`] (3.12+), [`trace`], [`evaluate`] and [`early`] (3.11) | instructions that are about to run |
 //! | [`access`], [`containers`], [`iteration`] | from an instruction to the subjects that it touches |
 //! | [`recent`], [`met`] | dropping what is redundant; what a watch met last |
 //! | [`tests`] | which test is running, under pytest and unittest |
@@ -25,6 +25,7 @@ mod codes;
 mod containers;
 mod coroutines;
 mod early;
+mod evaluate;
 mod ffi;
 mod holders;
 mod hooks;

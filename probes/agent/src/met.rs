@@ -95,6 +95,8 @@ pub struct Met {
     /// A key's id, defined to the ring as long as no definitions were forgotten.
     key: u64,
     key_era: u32,
+    /// The name in the instruction, and the key that it is.
+    name: (Obj, u64),
     /// The cell of the subject and the key in `recent`.
     pub cell: u32,
     /// A class, as long as it is not changed, and what was found out about its instances.
@@ -110,6 +112,7 @@ impl Met {
         era: 0,
         key: 0,
         key_era: 0,
+        name: (std::ptr::null_mut(), 0),
         cell: 0,
         class: std::ptr::null_mut(),
         version: 0,
@@ -125,6 +128,16 @@ impl Met {
     #[inline(always)]
     pub fn has_key(&self, key: u64, era: u32) -> bool {
         self.key == key && self.key_era == era
+    }
+
+    /// The key that the name in the instruction is.
+    #[inline(always)]
+    pub fn key_of(&self, name: Obj) -> Option<u64> {
+        (self.name.0 == name).then_some(self.name.1)
+    }
+
+    pub fn remember_name(&mut self, name: Obj, key: u64) {
+        self.name = (name, key);
     }
 
     pub fn meet(&mut self, object: Obj, id: u64, era: u64, key: u64, key_era: u32) {

@@ -8,7 +8,7 @@ use racetrace_probes::wire::{Kind, Origin};
 
 use crate::access::{self, Next, Site};
 use crate::codes::{self, Entry};
-use crate::ffi::{self, FastFunction, METH_FASTCALL, MethodDef, Obj, field};
+use crate::ffi::{self, METH_FASTCALL, MethodDef, Obj, VectorFunction, field};
 use crate::state::{self, Fixed};
 use crate::thread::{self, Thread};
 use crate::{coroutines, object, ring, stacks, sync, tasks};
@@ -40,7 +40,7 @@ pub fn start() -> Result<(), &'static str> {
         SET_LOCAL.store(get(monitoring, c"set_local_events").ok_or("set_local_events is missing")?, Ordering::Relaxed);
         RESTART.store(get(monitoring, c"restart_events").ok_or("restart_events is missing")?, Ordering::Relaxed);
         let register = get(monitoring, c"register_callback").ok_or("register_callback is missing")?;
-        let callbacks: [(c_int, &CStr, FastFunction); 5] = [
+        let callbacks: [(c_int, &CStr, VectorFunction); 5] = [
             (PY_START, c"racetrace_start", on_start),
             (PY_RESUME, c"racetrace_resume", on_start),
             (PY_RETURN, c"racetrace_return", on_return),
@@ -93,16 +93,34 @@ unsafe fn claim(monitoring: Obj) -> Option<c_int> {
     })
 }
 
-/// A builtin function object; never freed, nor its definition.
-pub fn builtin(name: &'static CStr, function: FastFunction) -> Obj {
+/// A builtin function object; never freed, nor its definition. Whoever calls it gets to the function without the
+/// interpreter's own function in between, which would do nothing for it.
+fn builtin(name: &'static CStr, function: VectorFunction) -> Obj {
+    /// `tp_vectorcall_offset`.
+    const VECTORCALL: usize = 56;
     let def = Box::leak(Box::new(MethodDef {
         name: name.as_ptr(),
         function: function as *mut std::ffi::c_void,
         flags: METH_FASTCALL,
         doc: std::ptr::null(),
     }));
-    // SAFETY: the definition lives for ever.
-    unsafe { ffi::PyCMethod_New(def, std::ptr::null_mut(), std::ptr::null_mut(), std::ptr::null_mut()) }
+    // SAFETY: the definition lives for ever; the type says where its instances keep the function that is called.
+    unsafe {
+        let builtin = ffi::PyCMethod_New(def, std::ptr::null_mut(), std::ptr::null_mut(), std::ptr::null_mut());
+        if let Some(fixed) = state::fixed().filter(|_| !builtin.is_null()) {
+            let place = fixed.layout.slot::<isize>(object!(PyCFunction_Type), VECTORCALL);
+            if place > 0 {
+                builtin.offset(place).cast::<VectorFunction>().write(function);
+            }
+        }
+        builtin
+    }
+}
+
+/// The number of arguments, without the flag that a caller may add.
+#[inline(always)]
+fn number(count: usize) -> usize {
+    count & (usize::MAX >> 1)
 }
 
 /// There is a second strand: from here on accesses count.
@@ -172,9 +190,9 @@ fn frame_of(fixed: &Fixed, code: Obj) -> Option<Obj> {
 }
 
 /// A function is entered (or a generator resumed) for the first time since it was last looked at.
-unsafe extern "C-unwind" fn on_start(_self: Obj, args: *const Obj, count: isize) -> Obj {
+unsafe extern "C-unwind" fn on_start(_self: Obj, args: *const Obj, count: usize, _names: Obj) -> Obj {
     let Some(fixed) = state::fixed() else { return none() };
-    if count < 2 || !ring::recording() {
+    if number(count) < 2 || !ring::recording() {
         return disable();
     }
     // SAFETY: the interpreter passes the code object and an offset.
@@ -185,8 +203,9 @@ unsafe extern "C-unwind" fn on_start(_self: Obj, args: *const Obj, count: isize)
         match entry.sync {
             Some(role) => {
                 prepare(entry, || {
+                    let suspensions = if role == sync::Role::AsyncAcquire { PY_YIELD } else { 0 };
                     if role.acts_on_return() {
-                        set_local(code, PY_RETURN);
+                        set_local(code, PY_RETURN | suspensions);
                     }
                 });
                 sync::entered(fixed, entry, role, frame);
@@ -201,9 +220,9 @@ unsafe extern "C-unwind" fn on_start(_self: Obj, args: *const Obj, count: isize)
     if again == Some(false) { disable() } else { none() }
 }
 
-unsafe extern "C-unwind" fn on_return(_self: Obj, args: *const Obj, count: isize) -> Obj {
+unsafe extern "C-unwind" fn on_return(_self: Obj, args: *const Obj, count: usize, _names: Obj) -> Obj {
     let Some(fixed) = state::fixed() else { return none() };
-    if count < 3 {
+    if number(count) < 3 {
         return none();
     }
     // SAFETY: code object, offset, returned value.
@@ -224,10 +243,10 @@ fn entry_of(thread: &'static Thread, code: Obj) -> Option<&'static Entry> {
 }
 
 /// A coroutine gives way.
-unsafe extern "C-unwind" fn on_yield(_self: Obj, args: *const Obj, count: isize) -> Obj {
+unsafe extern "C-unwind" fn on_yield(_self: Obj, args: *const Obj, count: usize, _names: Obj) -> Obj {
     let Some(fixed) = state::fixed() else { return none() };
     let thread = thread::current();
-    if count < 3 || thread.loops() == 0 {
+    if number(count) < 3 || thread.loops() == 0 {
         return none();
     }
     // SAFETY: code object, offset, yielded value.
@@ -237,7 +256,10 @@ unsafe extern "C-unwind" fn on_yield(_self: Obj, args: *const Obj, count: isize)
     }
     thread.outermost(|| {
         let frame = frame_of(fixed, code)?;
-        suspended(fixed, thread, frame);
+        match entry_of(thread, code).and_then(|entry| entry.sync) {
+            Some(_) => sync::suspends(fixed, frame),
+            None => suspended(fixed, thread, frame),
+        }
         Some(())
     });
     none()
@@ -246,14 +268,15 @@ unsafe extern "C-unwind" fn on_yield(_self: Obj, args: *const Obj, count: isize)
 pub fn suspended(fixed: &Fixed, thread: &'static Thread, frame: Obj) {
     coroutines::turn();
     tasks::strand(fixed, thread, frame);
+    thread.gave_way.set(true);
     let mut slot = ring::slot(Kind::Suspend, thread.tid());
     slot.stack = stacks::stack(fixed, frame, None);
     tasks::say(thread, slot);
 }
 
-unsafe extern "C-unwind" fn on_instruction(_self: Obj, args: *const Obj, count: isize) -> Obj {
+unsafe extern "C-unwind" fn on_instruction(_self: Obj, args: *const Obj, count: usize, _names: Obj) -> Obj {
     let Some(fixed) = state::fixed() else { return none() };
-    if count < 2 || !ring::recording() {
+    if number(count) < 2 || !ring::recording() {
         return disable();
     }
     // SAFETY: code object and offset, a non-negative int of one digit.

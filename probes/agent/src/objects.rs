@@ -42,6 +42,8 @@ pub struct TypeInfo {
     pub per_strand: bool,
     /// The end of its instances can be seen.
     pub mortal: bool,
+    /// A `defaultdict`: what is asked for and not there is put there.
+    pub reading_adds: bool,
 }
 
 impl TypeInfo {
@@ -50,6 +52,7 @@ impl TypeInfo {
             | u64::from(self.plain_attributes) << 8
             | u64::from(self.per_strand) << 9
             | u64::from(self.mortal) << 10
+            | u64::from(self.reading_adds) << 11
     }
 
     fn unpack(word: u64) -> TypeInfo {
@@ -58,6 +61,7 @@ impl TypeInfo {
             plain_attributes: word >> 8 & 1 == 1,
             per_strand: word >> 9 & 1 == 1,
             mortal: word >> 10 & 1 == 1,
+            reading_adds: word >> 11 & 1 == 1,
         }
     }
 }
@@ -186,6 +190,7 @@ pub fn ended(object: Obj) {
             // A task's future is its task object: its end comes first.
             if let Some(task) = state.tasks.remove(object as u64) {
                 let thread = thread::current();
+                crate::sync::signalled();
                 let mut slot = ring::slot(Kind::TaskEnd, thread.tid());
                 slot.a = task;
                 state.say(layout, thread, slot);
@@ -215,6 +220,7 @@ fn learn(layout: &Layout, class: Obj) -> TypeInfo {
         plain_attributes: has_plain_attributes(layout, class),
         per_strand: inherits_from(layout, class, &[("_thread._local", "_thread"), ("_local", "_threading_local")]),
         mortal: dealloc::hook(layout, class),
+        reading_adds: names::type_name(layout, class).ends_with("defaultdict"),
     };
     // The type must not go away while its address is a key.
     // SAFETY: `class` is a type object; the reference is kept for good.

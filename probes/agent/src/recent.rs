@@ -12,6 +12,9 @@ use crate::thread::Thread;
 
 const CELLS: usize = 1 << 13;
 const SITES: usize = 5;
+/// Both places for what is held back are taken.
+const FULL: u32 = 2;
+const FULL_TURNED: u32 = 3;
 
 pub struct Recent {
     cells: Box<[Cell]>,
@@ -27,6 +30,7 @@ struct Cell {
     /// The thread whose list of cells with something held back names this one, as an address.
     lister: usize,
     epoch: u32,
+    /// How many are held back; and [`FULL_TURNED`] if the second is the older one.
     holds: u32,
     /// The stacks under which the sites were recorded.
     stacks: [u32; SITES],
@@ -183,18 +187,21 @@ impl Cell {
     /// Keeps the last two (a read and the write that follows it).
     #[inline(always)]
     fn hold(&mut self, slot: Slot) {
-        if self.holds == 2 {
-            self.held[0] = self.held[1];
-            self.holds = 1;
-        }
         self.held[self.holds as usize & 1] = slot;
-        self.holds += 1;
+        self.holds = if self.holds == FULL_TURNED { FULL } else { self.holds + 1 };
     }
 
     fn flush(&mut self) {
-        for slot in self.held.iter().take(self.holds as usize) {
+        let [first, second] = &self.held;
+        let held: &[&Slot] = match self.holds {
+            0 => &[],
+            1 => &[first],
+            FULL => &[first, second],
+            _ => &[second, first],
+        };
+        for slot in held {
             debug_assert_eq!(slot.kind, Kind::Access as u8);
-            ring::push(*slot);
+            ring::push(**slot);
         }
         self.holds = 0;
     }

@@ -14,11 +14,21 @@ const DEEPEST: usize = 40;
 /// How many frames must be unchanged for a remembered stack to be believed.
 const CHECKED: usize = 4;
 const REMEMBERED: usize = 1 << 10;
+/// Paths through code that are remembered, whatever frames they are in (those of many tasks).
+const PATHS: usize = 1 << 12;
 
 pub struct Stacks {
     ids: Table,
     next: u32,
     recent: Box<[Recent]>,
+    paths: Box<[Path]>,
+}
+
+/// Where every frame of a stack is, spread to one word, and the stack's number.
+#[derive(Clone, Copy)]
+struct Path {
+    frames: u64,
+    id: u32,
 }
 
 #[derive(Clone, Copy)]
@@ -32,12 +42,18 @@ const NOTHING: Recent = Recent { frames: [(0, 0); CHECKED], offset: u32::MAX, id
 
 impl Stacks {
     pub fn new() -> Stacks {
-        Stacks { ids: Table::new(STACKS), next: 1, recent: vec![NOTHING; REMEMBERED].into_boxed_slice() }
+        Stacks {
+            ids: Table::new(STACKS),
+            next: 1,
+            recent: vec![NOTHING; REMEMBERED].into_boxed_slice(),
+            paths: vec![Path { frames: 0, id: 0 }; PATHS].into_boxed_slice(),
+        }
     }
 
     pub fn clear(&mut self) {
         self.ids.clear();
         self.recent.fill(NOTHING);
+        self.paths.fill(Path { frames: 0, id: 0 });
     }
 
     /// The stack that ends in `frame` at byte `offset` of its code (`None`: where the frame itself says it is).
@@ -59,7 +75,13 @@ impl Stacks {
         if recent.offset == top && recent.frames == frames {
             return Ok(recent.id);
         }
-        let id = self.walk(layout, codes, frame, top, offset.is_none())?;
+        let path = path(layout, frame, top, offset.is_none());
+        let at = path as usize & (PATHS - 1);
+        if self.paths[at].frames != path {
+            let id = self.walk(layout, codes, frame, top, offset.is_none())?;
+            self.paths[at] = Path { frames: path, id };
+        }
+        let id = self.paths[at].id;
         self.recent[place] = Recent { frames, offset: top, id };
         Ok(id)
     }
@@ -102,6 +124,23 @@ impl Stacks {
         ring::push(slot);
         id
     }
+}
+
+/// Code and instruction of each frame, in one word that tells paths apart; never 0.
+fn path(layout: &Layout, frame: Obj, top: u32, top_is_raw: bool) -> u64 {
+    let mut word = u64::from(top) << 1 | u64::from(top_is_raw);
+    let mut at = frame;
+    for depth in 0..DEEPEST {
+        if at.is_null() {
+            break;
+        }
+        let code = layout.code(at);
+        let instruction = if depth == 0 { 0 } else { layout.instruction(at) };
+        word = (word.rotate_left(5) ^ code as u64).wrapping_mul(0x517c_c1b7_2722_0a95);
+        word = (word.rotate_left(5) ^ instruction as u64).wrapping_mul(0x517c_c1b7_2722_0a95);
+        at = layout.previous(at);
+    }
+    mix2(word, 1) | 1
 }
 
 /// The number of the stack that ends in `frame`; 0 when there is none or it cannot be told.

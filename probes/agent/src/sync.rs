@@ -1,7 +1,6 @@
 //! What the standard library's own Python code means for order: `Event.set` is a signal, `Event.wait` observes it.
 //! A table of functions by module and qualified name; their bodies are not looked at.
 
-use std::cell::Cell;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use racetrace_probes::wire::Kind;
@@ -10,6 +9,7 @@ use crate::codes::Entry;
 use crate::ffi::Obj;
 use crate::objects::type_info;
 use crate::state::{self, Fixed};
+use crate::thread::Thread;
 use crate::{callbacks, object, ring, stacks, tasks, thread};
 
 /// What a call of such a function does; `self` is its first argument.
@@ -142,21 +142,24 @@ pub fn entered(fixed: &Fixed, entry: &'static Entry, role: Role, frame: Obj) {
     if !concerns {
         return;
     }
+    match role {
+        Role::CallbackMade => return callbacks::made(fixed, argument(fixed, entry, frame, 1), subject, frame),
+        // What it awaits is only said when it turns out that it does.
+        Role::AsyncAcquire => return,
+        Role::CallbackRuns if callbacks::is_step(fixed, subject) => return,
+        _ => {}
+    }
     tasks::strand(fixed, thread::current(), frame);
     match role {
         Role::Signal | Role::Meet => channel(fixed, Kind::Signal, subject),
         Role::Put => item(fixed, Kind::Signal, subject, argument(fixed, entry, frame, 1)),
         Role::SemaphoreRelease | Role::AsyncRelease => lock(fixed, Kind::LockReleased, subject, frame, 0, 0),
-        Role::SemaphoreAcquire | Role::AsyncAcquire => {
-            let patience = if role == Role::SemaphoreAcquire { patience(fixed, entry, frame) } else { 0 };
-            lock(fixed, Kind::LockWait, subject, frame, patience, 0);
-        }
+        Role::SemaphoreAcquire => lock(fixed, Kind::LockWait, subject, frame, patience(fixed, entry, frame), 0),
         Role::Unawaited => crate::coroutines::dropped(fixed, frame, subject),
         Role::SignalLoop => {
             HANDED_OVER.fetch_add(1, Ordering::Relaxed);
             channel(fixed, Kind::Signal, subject);
         }
-        Role::CallbackMade => callbacks::made(fixed, argument(fixed, entry, frame, 1), subject, frame),
         Role::CallbackRuns => {
             callbacks::runs(fixed, subject);
             handed_over(fixed, subject);
@@ -168,11 +171,24 @@ pub fn entered(fixed: &Fixed, entry: &'static Entry, role: Role, frame: Obj) {
     }
 }
 
+/// Marks, among the functions under way, those that wait: objects lie at even addresses.
+const WAITS: u64 = 1;
+
+/// An asyncio lock's `acquire` gives way: it has to wait.
+pub fn suspends(fixed: &Fixed, frame: Obj) {
+    let Some(Some(subject)) = state::with(|state, _| state.calls.get(frame as u64)) else { return };
+    if subject & WAITS == 0 {
+        state::with(|state, _| state.calls.set(frame as u64, subject | WAITS));
+        tasks::strand(fixed, thread::current(), frame);
+        lock(fixed, Kind::LockWait, subject as Obj, frame, 0, 0);
+    }
+}
+
 /// The function returns `result`.
 pub fn returned(fixed: &Fixed, entry: &'static Entry, role: Role, frame: Obj, result: Obj) {
     // Some functions forget `self` before they return (`Future.result` does), so it is the one that they were called with.
     let Some(Some(subject)) = state::with(|state, _| state.calls.remove(frame as u64)) else { return };
-    let subject = subject as Obj;
+    let subject = (subject & !WAITS) as Obj;
     tasks::strand(fixed, thread::current(), frame);
     let is_true = result == object!(_Py_TrueStruct);
     match role {
@@ -254,9 +270,26 @@ pub fn item(fixed: &Fixed, kind: Kind, subject: Obj, item: Obj) {
     if id == 0 {
         return;
     }
-    let mut slot = ring::slot(kind, thread::tid());
+    let thread = thread::current();
+    if kind == Kind::Signal {
+        signalled();
+    } else if item.is_null() {
+        // To be told again what nobody has added to is nothing new.
+        let observed = (id, thread.task(), SIGNALS.load(Ordering::Relaxed));
+        if thread.observed.replace(observed) == observed {
+            return;
+        }
+    }
+    let mut slot = ring::slot(kind, thread.tid());
     (slot.a, slot.b) = (id, item as u64);
-    tasks::say(thread::current(), slot);
+    tasks::say(thread, slot);
+}
+
+/// Counts what may add to a channel: signals and ends of tasks.
+static SIGNALS: AtomicU64 = AtomicU64::new(0);
+
+pub fn signalled() {
+    SIGNALS.fetch_add(1, Ordering::Relaxed);
 }
 
 /// A record about a lock that is written in Python; the place is the caller of the lock's own code.
@@ -280,14 +313,15 @@ fn lock(fixed: &Fixed, kind: Kind, subject: Obj, frame: Obj, small: u8, value: u
 /// How often any loop was handed a callback by another thread.
 static HANDED_OVER: AtomicU64 = AtomicU64::new(0);
 
-thread_local! {
-    static SEEN: Cell<u64> = const { Cell::new(0) };
+/// Is there what this thread has not looked at yet?
+pub fn was_handed_over(thread: &'static Thread) -> bool {
+    thread.handed_over.get() != HANDED_OVER.load(Ordering::Relaxed)
 }
 
 /// A callback runs after whatever came before it was handed over; looked at only when something was since the last one.
 fn handed_over(fixed: &Fixed, handle: Obj) {
     let count = HANDED_OVER.load(Ordering::Relaxed);
-    if SEEN.with(|seen| seen.replace(count)) == count {
+    if thread::current().handed_over.replace(count) == count {
         return;
     }
     let running = crate::hooks::of(handle, c"_loop");

@@ -7,7 +7,7 @@ use crate::layout::Layout;
 use crate::objects::type_info;
 use crate::ring;
 use crate::state::{self, Fixed};
-use crate::thread::{self, Thread};
+use crate::thread::Thread;
 
 const DEEPEST: usize = 512;
 /// CO_COROUTINE, CO_ITERABLE_COROUTINE, CO_ASYNC_GENERATOR.
@@ -31,16 +31,66 @@ pub fn strand(fixed: &Fixed, thread: &'static Thread, frame: Obj) -> u64 {
 
 fn task_strand(fixed: &Fixed, thread: &'static Thread, frame: Obj) -> u64 {
     let layout = &fixed.layout;
-    let task = match thread::eager() {
-        0 => outermost_coroutine(layout, frame).map_or(0, |coroutine| task_of(layout, coroutine)),
+    let task = match thread.eager() {
+        0 => task_on(layout, thread, frame),
         eager => eager,
     };
-    if thread::set_task(task) != task {
+    if thread.set_task(task) != task {
+        thread.gave_way.set(false);
         let mut slot = ring::slot(Kind::TaskSwitch, thread.tid());
         slot.a = task;
         say(thread, slot);
     }
     if task == 0 { u64::from(thread.tid()) } else { TASK_STRAND | task }
+}
+
+/// A task's outermost coroutine as it was last found on the stack, and who ran it: as long as it is there, and no subject
+/// has ended since, it is that task.
+#[derive(Clone, Copy)]
+pub struct Outermost {
+    frame: Obj,
+    caller: Obj,
+    instruction: usize,
+    task: u64,
+    era: u64,
+}
+
+impl Outermost {
+    pub const NONE: Outermost =
+        Outermost { frame: std::ptr::null_mut(), caller: std::ptr::null_mut(), instruction: 0, task: 0, era: 0 };
+}
+
+/// How far from the top a coroutine is looked for that was found before.
+const NEAR: usize = 16;
+
+fn task_on(layout: &Layout, thread: &'static Thread, frame: Obj) -> u64 {
+    let known = thread.outermost_coroutine.get();
+    let mut at = frame;
+    for _ in 0..NEAR {
+        if at.is_null() {
+            break;
+        }
+        let caller = layout.previous(at);
+        if at == known.frame {
+            let is_same = caller == known.caller && !caller.is_null() && layout.instruction(caller) == known.instruction;
+            if is_same && state::with(|state, _| state.objects.era) == Some(known.era) {
+                return known.task;
+            }
+            break;
+        }
+        at = caller;
+    }
+    let Some((coroutine, frame)) = outermost_coroutine(layout, frame) else { return 0 };
+    let task = task_of(layout, coroutine);
+    let caller = layout.previous(frame);
+    if let Some(era) = state::with(|state, _| state.objects.era)
+        && task != 0
+        && !caller.is_null()
+    {
+        let instruction = layout.instruction(caller);
+        thread.outermost_coroutine.set(Outermost { frame, caller, instruction, task, era });
+    }
+    task
 }
 
 /// A record about synchronisation: what was held back comes before it, and nothing after it repeats what was before.
@@ -49,7 +99,8 @@ pub fn say(thread: &'static Thread, slot: Slot) {
     state::with(|state, layout| state.say(layout, thread, slot));
 }
 
-fn outermost_coroutine(layout: &Layout, frame: Obj) -> Option<Obj> {
+/// The coroutine, and its frame.
+fn outermost_coroutine(layout: &Layout, frame: Obj) -> Option<(Obj, Obj)> {
     let mut at = frame;
     let mut found = None;
     for _ in 0..DEEPEST {
@@ -60,7 +111,7 @@ fn outermost_coroutine(layout: &Layout, frame: Obj) -> Option<Obj> {
             // SAFETY: the flags of the frame's code object.
             let flags: u32 = unsafe { field(layout.code(at), layout.code_flags) };
             if flags & COROUTINE_FLAGS != 0 {
-                found = Some(generator);
+                found = Some((generator, at));
             }
         }
         at = layout.previous(at);

@@ -4,16 +4,19 @@
 use std::cell::{Cell, UnsafeCell};
 use std::ffi::c_void;
 use std::ptr::null_mut;
-use std::sync::atomic::{AtomicPtr, AtomicU32, Ordering};
+use std::sync::atomic::{AtomicPtr, AtomicU32, AtomicUsize, Ordering};
 
 use crate::codes::Entry;
 use crate::ffi::Obj;
 use crate::holders::Pending;
+use crate::tasks::Outermost;
 
 /// Cells of `recent` in which a thread may hold something back.
 pub const HELD_MOST: usize = 64;
 
 pub struct Thread {
+    /// The thread's own pointer, while it may be found by it in `NEAR`; else 0.
+    pointer: AtomicUsize,
     tid: Cell<u32>,
     inside: Cell<bool>,
     loops: Cell<u32>,
@@ -23,6 +26,15 @@ pub struct Thread {
     epoch: Cell<u32>,
     /// The highest epoch so far: one that was gone back from is not given out again.
     last_epoch: Cell<u32>,
+    /// 3.11: the program's own trace function in this thread.
+    pub other_tracer: Cell<usize>,
+    /// How many callbacks that other threads gave to event loops it has taken note of.
+    pub handed_over: Cell<u64>,
+    pub outermost_coroutine: Cell<Outermost>,
+    /// A task gave way, and no other strand was seen to run since.
+    pub gave_way: Cell<bool>,
+    /// The channel that was observed last, by which task, and how many signals there had been.
+    pub observed: Cell<(u64, u64, u64)>,
     /// The code object that was looked up last.
     code: Cell<(Obj, Option<&'static Entry>)>,
     /// Locks that it holds and that the ring was told of.
@@ -47,7 +59,14 @@ unsafe impl Sync for Thread {}
 
 thread_local! {
     static CURRENT: Cell<*const Thread> = const { Cell::new(std::ptr::null()) };
+    /// It has been told of this thread's end: who takes over its memory next would not be told apart by its pointer.
+    static ENDING: Cell<bool> = const { Cell::new(false) };
 }
+
+/// Threads by their thread pointers: a library that is loaded late has to ask the loader for its thread-local variables
+/// each time, which takes as long as everything else that is done for a redundant access.
+static NEAR: [AtomicPtr<Thread>; NEAR_PLACES] = [const { AtomicPtr::new(null_mut()) }; NEAR_PLACES];
+const NEAR_PLACES: usize = 1 << 8;
 
 /// Those whose threads have ended.
 static FREE: AtomicPtr<Thread> = AtomicPtr::new(null_mut());
@@ -56,9 +75,50 @@ static ENDS: AtomicU32 = AtomicU32::new(u32::MAX);
 /// This thread's.
 #[inline(always)]
 pub fn current() -> &'static Thread {
+    let pointer = thread_pointer();
+    // SAFETY: what is put there is never freed.
+    match unsafe { near(pointer).load(Ordering::Acquire).as_ref() } {
+        Some(thread) if pointer != 0 && thread.pointer.load(Ordering::Relaxed) == pointer => thread,
+        _ => current_from_loader(pointer),
+    }
+}
+
+#[cold]
+fn current_from_loader(pointer: usize) -> &'static Thread {
     let current = CURRENT.with(Cell::get);
     // SAFETY: set in `begin`, to one that is never freed.
-    unsafe { current.as_ref() }.unwrap_or_else(|| begin())
+    let thread = unsafe { current.as_ref() }.unwrap_or_else(|| begin());
+    if thread.pointer.load(Ordering::Relaxed) == pointer {
+        near(pointer).store(std::ptr::from_ref(thread).cast_mut(), Ordering::Release);
+    }
+    thread
+}
+
+#[inline(always)]
+fn near(pointer: usize) -> &'static AtomicPtr<Thread> {
+    // Control blocks lie whole stacks apart, of pages that come with an odd one as a guard.
+    &NEAR[(pointer >> 12) % NEAR_PLACES]
+}
+
+/// What tells the running thread from the others of the process, as the ABI has it in a register; 0 where that is not known.
+#[inline(always)]
+fn thread_pointer() -> usize {
+    #[cfg(target_arch = "x86_64")]
+    {
+        let pointer;
+        // SAFETY: the ABI of x86-64 has the thread control block's own address at its start.
+        unsafe { std::arch::asm!("mov {}, fs:[0]", out(reg) pointer, options(nostack, preserves_flags, readonly, pure)) };
+        pointer
+    }
+    #[cfg(target_arch = "aarch64")]
+    {
+        let pointer;
+        // SAFETY: reads a register that user code may read.
+        unsafe { std::arch::asm!("mrs {}, tpidr_el0", out(reg) pointer, options(nostack, preserves_flags, nomem, pure)) };
+        pointer
+    }
+    #[cfg(not(any(target_arch = "x86_64", target_arch = "aarch64")))]
+    0
 }
 
 /// Asks to be told of the ends of threads. Called once, before any hook is in place.
@@ -74,6 +134,7 @@ pub fn start() {
 fn begin() -> &'static Thread {
     let thread = take_free().unwrap_or_else(|| {
         Box::leak(Box::new(Thread {
+            pointer: AtomicUsize::new(0),
             tid: Cell::new(0),
             inside: Cell::new(false),
             loops: Cell::new(0),
@@ -82,6 +143,11 @@ fn begin() -> &'static Thread {
             known: Cell::new(0),
             epoch: Cell::new(1),
             last_epoch: Cell::new(1),
+            other_tracer: Cell::new(0),
+            handed_over: Cell::new(0),
+            outermost_coroutine: Cell::new(Outermost::NONE),
+            gave_way: Cell::new(false),
+            observed: Cell::new((0, 0, 0)),
             code: Cell::new((null_mut(), None)),
             holding: Cell::new(0),
             semaphores: Cell::new(0),
@@ -97,7 +163,10 @@ fn begin() -> &'static Thread {
     let key = ENDS.load(Ordering::Acquire);
     if key != u32::MAX {
         // SAFETY: our own key; the value is never freed.
-        unsafe { libc::pthread_setspecific(key, (&raw const *thread).cast()) };
+        let told = unsafe { libc::pthread_setspecific(key, (&raw const *thread).cast()) } == 0;
+        if told && !ENDING.with(Cell::get) {
+            thread.pointer.store(thread_pointer(), Ordering::Relaxed);
+        }
     }
     thread
 }
@@ -130,11 +199,17 @@ fn give_back(thread: &'static Thread) {
 /// The thread ends. What locks still name as their holder is not used again.
 unsafe extern "C" fn ended(thread: *mut c_void) {
     CURRENT.with(|current| current.set(std::ptr::null()));
+    ENDING.with(|ending| ending.set(true));
     // SAFETY: what `begin` stored.
     let Some(thread) = (unsafe { thread.cast::<Thread>().as_ref() }) else { return };
-    for count in [&thread.task, &thread.eager] {
+    thread.pointer.store(0, Ordering::Relaxed);
+    for count in [&thread.task, &thread.eager, &thread.handed_over] {
         count.set(0);
     }
+    thread.other_tracer.set(0);
+    thread.gave_way.set(false);
+    thread.observed.set((0, 0, 0));
+    thread.outermost_coroutine.set(Outermost::NONE);
     for count in [&thread.loops, &thread.known, &thread.semaphores] {
         count.set(0);
     }
@@ -155,6 +230,24 @@ impl Thread {
     #[inline(always)]
     pub fn is_new(&self, generation: u32) -> bool {
         self.known.get() != generation
+    }
+
+    /// The task that it runs (0: none), as it was said last.
+    #[inline(always)]
+    pub fn task(&self) -> u64 {
+        self.task.get()
+    }
+
+    /// Notes which task it runs. The one before.
+    #[inline(always)]
+    pub fn set_task(&self, task: u64) -> u64 {
+        self.task.replace(task)
+    }
+
+    /// The task that runs while it is being made (0: none).
+    #[inline(always)]
+    pub fn eager(&self) -> u64 {
+        self.eager.get()
     }
 
     /// How many event loops run on this thread, one inside another.
@@ -257,6 +350,8 @@ pub fn tid() -> u32 {
 /// In the child of a fork the surviving thread has another id, and is new to the new ring.
 pub fn forget() {
     let thread = current();
+    // Threads to come may lie where the parent's others were.
+    NEAR.iter().for_each(|near| near.store(null_mut(), Ordering::Release));
     // SAFETY: gettid has no arguments and cannot fail.
     thread.tid.set(unsafe { libc::syscall(libc::SYS_gettid) } as u32);
     thread.known.set(0);
@@ -277,19 +372,9 @@ pub fn set_loops(count: u32) {
     current().loops.set(count);
 }
 
-/// Notes which task this thread runs (0: none). The one before.
-#[inline(always)]
-pub fn set_task(task: u64) -> u64 {
-    current().task.replace(task)
-}
-
 /// Notes the task that runs while it is being made (0: none). The one before.
 pub fn set_eager(task: u64) -> u64 {
     current().eager.replace(task)
-}
-
-pub fn eager() -> u64 {
-    current().eager.get()
 }
 
 #[inline(always)]

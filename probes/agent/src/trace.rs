@@ -14,7 +14,7 @@ use crate::layout::Layout;
 use crate::objects::type_info;
 use crate::state::{self, Fixed};
 use crate::thread::{self, Thread};
-use crate::{monitor, names, object, ring, sync, tasks};
+use crate::{evaluate, monitor, names, object, ring, sync, tasks};
 
 type TraceFunction = unsafe extern "C-unwind" fn(Obj, Obj, c_int, Obj) -> c_int;
 
@@ -23,7 +23,7 @@ const RETURN: c_int = 3;
 const OPCODE: c_int = 7;
 
 // Offsets of 3.11: in the thread state, and in a frame object.
-const TSTATE_FUNCTION: usize = 72;
+pub const FUNCTION: usize = 72;
 const TSTATE_OBJECT: usize = 88;
 const FRAME: usize = 24;
 const TRACE_LINES: usize = 44;
@@ -35,11 +35,6 @@ const RESUME: u8 = 151;
 const YIELD_VALUE: u8 = 86;
 
 static ACTIVE: AtomicBool = AtomicBool::new(false);
-
-thread_local! {
-    /// The program's own trace function in this thread.
-    static OTHER: std::cell::Cell<usize> = const { std::cell::Cell::new(0) };
-}
 
 pub fn start(fixed: &Fixed) -> Result<(), &'static str> {
     exchange_all(&fixed.layout, loaded(c"sys"), &[c"settrace"], settrace);
@@ -66,6 +61,7 @@ pub fn activate(fixed: &Fixed) {
     crate::tests::from_environment();
     take_place();
     look_at_callers();
+    evaluate::start();
 }
 
 pub fn thread_begins(_fixed: &Fixed) {
@@ -84,12 +80,12 @@ fn take_place() {
     let tstate = current();
     // SAFETY: fields of this version's thread state; the object stays referenced while it is handed over.
     unsafe {
-        let function: usize = field(tstate, TSTATE_FUNCTION);
+        let function: usize = field(tstate, FUNCTION);
         if function == traced as *const () as usize {
             return;
         }
         let argument: Obj = field(tstate, TSTATE_OBJECT);
-        OTHER.with(|other| other.set(function));
+        thread::current().other_tracer.set(function);
         if !argument.is_null() {
             ffi::Py_IncRef(argument);
         }
@@ -98,6 +94,12 @@ fn take_place() {
             ffi::Py_DecRef(argument);
         }
     }
+}
+
+/// Is it our function, and no other behind it?
+#[inline(always)]
+pub fn is_alone(function: usize) -> bool {
+    function == traced as *const () as usize && thread::current().other_tracer.get() == 0
 }
 
 /// The program sets its own trace function: it gets its way, and we get back before it.
@@ -141,7 +143,7 @@ fn prepare(fixed: &Fixed, frame_object: Obj) -> Option<&'static Entry> {
     let frame: Obj = unsafe { field(frame_object, FRAME) };
     let entry = codes::learn(fixed, fixed.layout.code(frame), fixed.layout.globals(frame))?;
     let wanted = entry.origin == Origin::User && entry.is_watched();
-    let alone = OTHER.with(std::cell::Cell::get) == 0;
+    let alone = thread::current().other_tracer.get() == 0;
     // SAFETY: two flags of the frame object, one byte each.
     unsafe {
         if wanted {
@@ -155,15 +157,14 @@ fn prepare(fixed: &Fixed, frame_object: Obj) -> Option<&'static Entry> {
 }
 
 unsafe extern "C-unwind" fn traced(argument: Obj, frame_object: Obj, what: c_int, value: Obj) -> c_int {
+    let thread = thread::current();
     if ring::recording()
         && let Some(fixed) = state::fixed()
+        && (what != OPCODE || is_watched(fixed, thread, frame_object))
     {
-        let thread = thread::current();
-        if what != OPCODE || is_watched(fixed, thread, frame_object) {
-            thread.outermost(|| note(fixed, thread, frame_object, what, value));
-        }
+        thread.outermost(|| note(fixed, thread, frame_object, what, value));
     }
-    let other = OTHER.with(std::cell::Cell::get);
+    let other = thread.other_tracer.get();
     if other == 0 {
         return 0;
     }
@@ -179,7 +180,7 @@ unsafe extern "C-unwind" fn traced(argument: Obj, frame_object: Obj, what: c_int
     let result = unsafe { std::mem::transmute::<usize, TraceFunction>(other)(argument, frame_object, what, value) };
     if result != 0 {
         // It failed, and the interpreter's own code has taken all tracing away from this thread.
-        OTHER.with(|other| other.set(0));
+        thread::current().other_tracer.set(0);
     }
     take_place_again();
     result
@@ -188,13 +189,17 @@ unsafe extern "C-unwind" fn traced(argument: Obj, frame_object: Obj, what: c_int
 /// After the program's function ran: it may have put itself, or another, or nothing in our place.
 fn take_place_again() {
     // SAFETY: a field of this version's thread state.
-    let function: usize = unsafe { field(current(), TSTATE_FUNCTION) };
+    let function: usize = unsafe { field(current(), FUNCTION) };
     if function != traced as *const () as usize {
         take_place();
     }
 }
 
+#[inline(always)]
 fn entry_of(thread: &'static Thread, code: Obj) -> Option<&'static Entry> {
+    if let Some(entry) = evaluate::entry(code) {
+        return Some(entry);
+    }
     thread.entry(code, || state::with(|state, _| state.codes.entry(code)).flatten())
 }
 
@@ -229,6 +234,9 @@ fn note(fixed: &Fixed, thread: &'static Thread, frame_object: Obj, what: c_int, 
                     !value.is_null() && names::type_name(layout, layout.type_of(value)) == "async_generator_wrapped_value";
                 if entry.origin == Origin::User && entry.flags & tasks::COROUTINE_FLAGS != 0 && thread.loops() > 0 && !is_value {
                     monitor::suspended(fixed, thread, frame);
+                }
+                if entry.sync == Some(sync::Role::AsyncAcquire) {
+                    sync::suspends(fixed, frame);
                 }
             } else if let (Some(role), false) = (entry.sync, value.is_null()) {
                 sync::returned(fixed, entry, role, frame, value);

@@ -97,7 +97,7 @@ impl Now<'_> {
             value,
             locks: strand.snapshot(),
             turns: strand.turns,
-            known: (shared && self.access.action != Action::Read).then(|| clock.knowledge().share_hard()),
+            known: (shared && self.access.action != Action::Read).then(|| clock.knowledge().hard().clone()),
         })
     }
 }

@@ -29,7 +29,7 @@ pub struct Past {
     /// How often its strand had given way before.
     pub turns: u64,
     /// What its strand knew to be over; only kept for writes to subjects that several strands touch.
-    pub known: Option<Arc<Known>>,
+    pub known: Option<Known>,
 }
 
 impl Past {

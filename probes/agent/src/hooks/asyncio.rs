@@ -5,6 +5,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use racetrace_probes::wire::Kind;
 
 use crate::ffi::{self, Obj, field};
+use crate::hooks::word::{Word, call_method};
 use crate::hooks::{Call, exchange_all, exchange_slot, of};
 use crate::layout::{Layout, type_slot};
 use crate::names::Names;
@@ -54,7 +55,7 @@ fn set_running_loop(call: &Call) -> Obj {
 
 /// The loop has stopped: this thread is itself again.
 fn leave_task() {
-    if thread::set_task(0) != 0 {
+    if thread::current().set_task(0) != 0 {
         tasks::say(thread::current(), ring::slot(Kind::TaskSwitch, thread::tid()));
     }
 }
@@ -95,16 +96,12 @@ pub fn told_of(fixed: &Fixed, future: Obj) {
     if future.is_null() || !is_future(&fixed.layout, future) {
         return;
     }
-    let method = of(future, c"done");
-    if method.is_null() {
-        return;
-    }
-    // SAFETY: calls `done()` without arguments; references are given back.
+    static DONE: Word = Word::new(c"done");
+    // SAFETY: the reference is given back.
     unsafe {
-        let done = ffi::PyObject_CallObject(method, std::ptr::null_mut());
-        ffi::Py_DecRef(method);
+        let done = call_method(future, &DONE);
         if done.is_null() {
-            return ffi::PyErr_Clear();
+            return;
         }
         if done == object!(_Py_TrueStruct) {
             observed(fixed, future);
@@ -124,6 +121,7 @@ fn observed(fixed: &Fixed, future: Obj) {
     tasks::strand(fixed, thread::current(), tasks::current_frame(&fixed.layout));
     let ended = state::with(|state, _| state.tasks.remove(future as u64)).flatten();
     if let Some(task) = ended {
+        sync::signalled();
         let mut slot = ring::slot(Kind::TaskEnd, thread::tid());
         slot.a = task;
         tasks::say(thread::current(), slot);
@@ -214,16 +212,11 @@ fn coroutine_name(coroutine: Obj) -> String {
 }
 
 fn task_name(task: Obj) -> String {
-    let method = of(task, c"get_name");
-    if method.is_null() {
-        return String::new();
-    }
-    // SAFETY: calls a method without arguments; references are given back.
+    static GET_NAME: Word = Word::new(c"get_name");
+    // SAFETY: the reference is given back.
     unsafe {
-        let name = ffi::PyObject_CallObject(method, std::ptr::null_mut());
-        ffi::Py_DecRef(method);
+        let name = call_method(task, &GET_NAME);
         if name.is_null() {
-            ffi::PyErr_Clear();
             return String::new();
         }
         let text = names::utf8(name).unwrap_or_default().to_owned();

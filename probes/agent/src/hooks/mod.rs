@@ -11,6 +11,7 @@ pub mod files;
 pub mod locks;
 pub mod queues;
 pub mod threads;
+pub mod word;
 
 use std::ffi::CStr;
 use std::sync::atomic::{AtomicUsize, Ordering};
