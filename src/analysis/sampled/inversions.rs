@@ -7,7 +7,7 @@ use std::collections::HashMap;
 use super::describe::{is_in_users_code, lock_name, name, place, sampled, strand};
 use super::{Findings, Seen};
 use crate::analysis::describe::Draft;
-use crate::event::sample::{Hold, Nesting, StrandState};
+use crate::event::sample::{Hold, Nesting, StrandState, Waits};
 use crate::event::{ObjectId, StackId};
 use crate::finding::{AccessReport, Evidence, Finding, Kind, LockReport, Severity, Subject};
 
@@ -39,7 +39,9 @@ impl Inversions {
             edges.filter(|edge| is_in_users_code(seen, edge.nesting.outer.stack)).take(MOST_EDGES).collect();
         for start in 0..edges.len() {
             // The first of a ring in the order of the list begins it.
-            if let Some(ring) = ring(&edges, &mut vec![start]) {
+            let ring = ring(&edges, &mut vec![start]);
+            // When all of them wait already it is a deadlock, which others tell.
+            if let Some(ring) = ring.filter(|ring| !ring.iter().all(waits)) {
                 self.tell(seen, &ring, findings);
             }
         }
@@ -83,6 +85,10 @@ fn ring<'a>(edges: &[Edge<'a>], way: &mut Vec<usize>) -> Option<Vec<Edge<'a>>> {
         }
     }
     None
+}
+
+fn waits(edge: &Edge<'_>) -> bool {
+    matches!(edge.state.waits, Waits::Lock { lock, .. } if lock == edge.nesting.inner.lock)
 }
 
 /// Can two threads both be where they hold the outer lock and want the inner one? Not if they hold the same lock by then.
