@@ -429,7 +429,7 @@ pub enum WriteLevel {
     System,
 }
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub enum PathEffect {
     /// Opened for reading: needs it to exist.
     Open,

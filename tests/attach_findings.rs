@@ -98,6 +98,42 @@ fn locks_that_two_threads_take_in_either_order_are_found() {
 }
 
 #[test]
+fn paths_that_are_checked_and_then_used_are_found() {
+    let _alone = alone();
+    everywhere(|python| {
+        let expected = [("lot.claim", 13), ("door.lock", 21), ("note.txt", 31)];
+        let target = Target::start(python, include_str!("attach/paths_racy.py"));
+        let all = |report: &Value| expected.iter().all(|(name, line)| has(report, "file-check-then-use", name, *line));
+        let report = look_until(&target, all);
+        for (name, line) in expected {
+            expect(python, &report, "file-check-then-use", name, line);
+        }
+        assert_eq!(findings(&report).len(), 3, "{}: {report:#}", python.name());
+        let target = Target::start(python, include_str!("attach/paths_safe.py"));
+        let (_, report) = look(&target, LOOK);
+        assert!(findings(&report).is_empty(), "{}: {report:#}", python.name());
+    });
+}
+
+#[test]
+fn files_that_two_threads_write_to_in_pieces_are_found() {
+    let _alone = alone();
+    everywhere(|python| {
+        let target = Target::start(python, include_str!("attach/files_racy.py"));
+        let all = |report: &Value| {
+            has(report, "interleaved-write", "sensors.log", 17) && has(report, "interleaved-write", "report.csv", 26)
+        };
+        let report = look_until(&target, all);
+        expect(python, &report, "interleaved-write", "sensors.log", 17);
+        expect(python, &report, "interleaved-write", "report.csv", 26);
+        assert_eq!(findings(&report).len(), 2, "{}: {report:#}", python.name());
+        let target = Target::start(python, include_str!("attach/files_safe.py"));
+        let (_, report) = look(&target, LOOK);
+        assert!(findings(&report).is_empty(), "{}: {report:#}", python.name());
+    });
+}
+
+#[test]
 fn coroutines_that_nothing_will_run_are_found() {
     let _alone = alone();
     everywhere(|python| {

@@ -206,7 +206,7 @@ fn spanned(definitions: &Definitions, check: StackId, used: StackId) -> bool {
 }
 
 /// Can that change make the use fail, or do harm, although the check allowed it?
-fn undoes(change: PathEffect, used: PathEffect) -> bool {
+pub(super) fn undoes(change: PathEffect, used: PathEffect) -> bool {
     use PathEffect::{Change, Create, MakeDirectory, Open, Remove, Rename};
     match used {
         Open | Change => matches!(change, Remove | Rename),
@@ -279,7 +279,7 @@ fn tell(world: &World, path: &str, window: &Window, change: &Change, evidence: E
     findings.add_named(again, made);
 }
 
-fn acts(effect: PathEffect) -> &'static str {
+pub(super) fn acts(effect: PathEffect) -> &'static str {
     match effect {
         PathEffect::Open => "uses",
         PathEffect::Create => "writes",
@@ -290,7 +290,7 @@ fn acts(effect: PathEffect) -> &'static str {
     }
 }
 
-fn help(effect: PathEffect) -> &'static str {
+pub(super) fn help(effect: PathEffect) -> &'static str {
     match effect {
         PathEffect::Open => "open it without asking, and catch FileNotFoundError",
         PathEffect::Create => {

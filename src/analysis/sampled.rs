@@ -8,14 +8,18 @@
 //! | [`ahead`] | strands that nothing keeps from coming into each other's windows |
 //! | [`working`] | windows that several freely running threads come to |
 //! | [`loops`] | containers that change while a loop walks them |
+//! | [`paths`] | paths that are asked about and then acted on |
+//! | [`files`] | records and handles that run into each other in one file |
 //! | [`inversions`] | lock orders that contradict each other |
 //! | [`awaits`] | locks held across an await, coroutines that never run |
 
 mod ahead;
 mod awaits;
 mod describe;
+mod files;
 mod inversions;
 mod loops;
+mod paths;
 mod waits;
 mod windows;
 mod working;
@@ -54,6 +58,8 @@ pub struct Sampled {
     windows: windows::Windows,
     ahead: ahead::Comings,
     working: working::Working,
+    paths: paths::Paths,
+    files: files::Files,
     inversions: inversions::Inversions,
     awaits: awaits::Awaits,
 }
@@ -70,6 +76,8 @@ impl Detector for Sampled {
         self.ahead.look(&seen, findings);
         self.working.look(&seen, findings);
         loops::look(&seen, findings);
+        self.paths.look(&seen, findings);
+        self.files.look(&seen, findings);
         self.inversions.look(&seen, findings);
         self.awaits.look(&seen, findings);
     }

@@ -79,6 +79,19 @@ impl<M: Memory> Python<M> {
         })
     }
 
+    /// What an instance has in one of its class's `__slots__`.
+    pub fn member(&self, object: RemoteAddr, name: &str) -> Option<RemoteAddr> {
+        let class = self.type_of(object).ok()?;
+        let descriptor = self.class_attribute(class.at, name).ok()??;
+        if !self.type_of(descriptor).ok()?.is_builtin("member_descriptor") {
+            return None;
+        }
+        // {header, d_type, d_name, d_qualname, d_member}, which is {name, type, offset, …}.
+        let member = self.memory.pointer(descriptor.plus(self.layout.object.header + 24)).ok()?;
+        let offset = self.memory.u64(member.plus(16)).ok().filter(|offset| *offset < class.basicsize)?;
+        self.memory.pointer(object.plus(offset)).ok().filter(|value| !value.is_null())
+    }
+
     /// The value of an attribute: the object's own, else its class's or a base's.
     ///
     /// # Errors

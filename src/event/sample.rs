@@ -3,7 +3,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{KeyId, ObjectId, Patience, StackId, TaskId, TextId, Tid, Value};
+use super::{KeyId, ObjectId, PathEffect, Patience, StackId, TaskId, TextId, Tid, Value};
 
 /// The strands that are of interest at one moment: those that stand inside a window or a loop, hold or wait for a lock.
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
@@ -41,6 +41,12 @@ pub struct StrandState {
     /// Locks that it takes one inside the other, now or with nothing to wait for before it does but the locks around.
     #[serde(default)]
     pub nestings: Vec<Nesting>,
+    /// What it will do to paths: because it has asked about them, or with nothing to wait for before it does.
+    #[serde(default)]
+    pub paths: Vec<PathAct>,
+    /// What it will write to files that another strand writes to as well.
+    #[serde(default)]
+    pub writings: Vec<Writing>,
     /// Coroutines that its code makes and throws away.
     #[serde(default)]
     pub dropped: Vec<Dropped>,
@@ -83,6 +89,33 @@ pub struct Nesting {
     pub inner: Hold,
     /// What else is held by then.
     pub gates: Vec<ObjectId>,
+}
+
+/// An act on a path that a strand will do.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+pub struct PathAct {
+    /// Where the strand stands, from the frame that acts.
+    pub stack: StackId,
+    /// Where it has asked about the path.
+    pub check: Option<StackId>,
+    pub act: StackId,
+    pub effect: PathEffect,
+    pub path: TextId,
+}
+
+/// A write to a file that a strand will do.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+pub struct Writing {
+    /// Where the strand stands, from the frame that writes.
+    pub stack: StackId,
+    /// Where it has written the first piece of a record that this write goes on with.
+    pub first: Option<StackId>,
+    pub write: StackId,
+    /// The file object, and what the file is called.
+    pub file: ObjectId,
+    pub name: TextId,
+    /// The file itself (device and inode), if this handle writes from a place of its own.
+    pub inode: Option<(u64, u64)>,
 }
 
 /// A strand stands between the read and the write of a window, and has certainly stood there for the whole look.

@@ -48,6 +48,8 @@ impl Scene {
             coming: Vec::new(),
             working: Vec::new(),
             nestings: Vec::new(),
+            paths: Vec::new(),
+            writings: Vec::new(),
             dropped: Vec::new(),
         });
         self.strands.last_mut().expect("just pushed")

@@ -15,7 +15,9 @@ use crate::target::memory::Memory;
 
 use super::abandoned;
 use super::approach::Approach;
+use super::files::WriteSite;
 use super::nesting::{self, Entry};
+use super::paths::PathSite;
 use super::site::Site;
 use super::ways::Standing;
 
@@ -38,6 +40,8 @@ pub struct KnownCode {
     approaches: ByStanding<Approach>,
     unread: RefCell<HashMap<u32, Rc<[u32]>>>,
     entries: ByStanding<[Entry]>,
+    path_sites: ByStanding<PathSite>,
+    write_sites: RefCell<HashMap<u32, Rc<WriteSite>>>,
 }
 
 impl KnownCode {
@@ -101,6 +105,27 @@ impl KnownCode {
         made
     }
 
+    /// What is done to paths around an instruction.
+    pub(super) fn path_site(&self, offset: u32, standing: Standing) -> Rc<PathSite> {
+        if let Some(site) = self.path_sites.borrow().get(&(offset, standing)) {
+            return Rc::clone(site);
+        }
+        let made = self.flow.as_ref().map(|flow| PathSite::new(&self.remote.code, flow, offset, standing));
+        let made = Rc::new(made.unwrap_or_default());
+        self.path_sites.borrow_mut().insert((offset, standing), Rc::clone(&made));
+        made
+    }
+
+    /// What is written to files around an instruction.
+    pub(super) fn write_site(&self, offset: u32) -> Rc<WriteSite> {
+        if let Some(site) = self.write_sites.borrow().get(&offset) {
+            return Rc::clone(site);
+        }
+        let made = Rc::new(self.flow.as_ref().map(|flow| WriteSite::new(&self.remote.code, flow, offset)).unwrap_or_default());
+        self.write_sites.borrow_mut().insert(offset, Rc::clone(&made));
+        made
+    }
+
     pub fn line(&self, offset: u32) -> u32 {
         line_at(&self.remote.code, self.minor, offset)
     }
@@ -153,6 +178,8 @@ impl Codes {
             approaches: RefCell::default(),
             unread: RefCell::default(),
             entries: RefCell::default(),
+            path_sites: RefCell::default(),
+            write_sites: RefCell::default(),
         })
     }
 

@@ -15,8 +15,10 @@ use super::accessor::{self, Spanning};
 use super::approach::Act;
 use super::codes::Codes;
 use super::dropped::Dropped;
+use super::files::{self, Writing};
 use super::locks::{HeldLock, WaitedLock};
 use super::nesting::{self, Nesting};
+use super::paths::{self, PathAct};
 use super::plain::{Plain, Plainness};
 use super::strand::{Activation, ThreadView};
 use super::subject::{self, Subject};
@@ -41,6 +43,10 @@ pub(super) struct Strand {
     pub working: Vec<Coming>,
     /// Locks that the thread takes one inside the other.
     pub nestings: Vec<Nesting>,
+    /// What it will do to paths.
+    pub paths: Vec<PathAct>,
+    /// What it will write to files.
+    pub writings: Vec<Writing>,
     pub dropped: Vec<Dropped>,
     pub abandoned: Vec<Abandoned>,
     pub still: bool,
@@ -62,6 +68,8 @@ impl Strand {
             coming: Vec::new(),
             working: Vec::new(),
             nestings: Vec::new(),
+            paths: Vec::new(),
+            writings: Vec::new(),
             dropped: Vec::new(),
             abandoned: Vec::new(),
             still: false,
@@ -75,7 +83,8 @@ impl Strand {
 
     /// Is there something that has to be verified?
     pub fn is_of_interest(&self) -> bool {
-        let windows = !(self.open.is_empty() && self.spans.is_empty() && self.coming.is_empty());
+        let files = !(self.paths.is_empty() && self.writings.is_empty());
+        let windows = files || !(self.open.is_empty() && self.spans.is_empty() && self.coming.is_empty());
         windows || !self.loops.is_empty() || !self.abandoned.is_empty() || !self.nestings.is_empty()
     }
 
@@ -85,6 +94,8 @@ impl Strand {
         let frames = open.chain(self.loops.iter().map(|walk| walk.frame)).chain(self.coming.iter().map(|coming| coming.frame));
         let frames = frames.chain(self.abandoned.iter().map(|abandoned| abandoned.frame));
         let frames = frames.chain(self.nestings.iter().flat_map(|nesting| [nesting.outer.frame, nesting.inner.frame]));
+        let frames = frames.chain(self.paths.iter().map(|act| act.frame));
+        let frames = frames.chain(self.writings.iter().map(|writing| writing.frame));
         self.view.frames.get(frames.max()?).map(|activation| activation.frame.at)
     }
 }
@@ -155,6 +166,10 @@ pub(super) fn read_windows<M: Memory>(python: &Python<M>, strand: &mut Strand, i
         // What libraries do with their own state is theirs to know.
         let windows = site.windows.iter().filter(|_| is_users(&activation.code.remote.code.filename));
         strand.open.extend(windows.filter_map(|window| opening(python, activation, index, *window)));
+        if is_users(&activation.code.remote.code.filename) {
+            strand.paths.extend(paths::inside(python, activation, index));
+            strand.writings.extend(files::read_writings(python, activation, index));
+        }
         for &(slot, next) in &site.iterators {
             let Ok(slots) = python.slots_at(activation.frame.at, slot, 1) else { continue };
             strand.loops.extend(slots.first().and_then(|iterator| {
@@ -214,6 +229,7 @@ pub(super) fn read_coming<M: Memory>(
                     strand.coming.extend(coming(python, activation, index, target.watch, target.act));
                 }
             }
+            strand.paths.extend(paths::ahead(&mut plain, &scope, activation, index));
             if strand.task.is_none() {
                 strand.nestings.extend(nesting::ahead(&mut plain, &scope, activation, index, &strand.holds));
             }
@@ -276,7 +292,7 @@ fn sleeping(frames: &[Activation]) -> usize {
 
 /// Keeps of what is coming only what another strand's window, loop or coming window is about too, and of loops those whose
 /// container has changed, or is about to be changed by another strand.
-pub(super) fn keep_shared(strands: &mut [Strand]) {
+pub(super) fn keep_shared(pid: u32, strands: &mut [Strand]) {
     let mut about: Vec<(RemoteAddr, Option<String>, usize)> = Vec::new();
     let mut spanned = Vec::new();
     let mut walked: Vec<(RemoteAddr, usize)> = Vec::new();
@@ -294,6 +310,8 @@ pub(super) fn keep_shared(strands: &mut [Strand]) {
         list.iter().any(|(found, other)| *other != index && *found == object)
     };
     nesting::keep_rings(&mut strands.iter_mut().map(|strand| &mut strand.nestings).collect::<Vec<_>>());
+    files::keep_shared(pid, &mut strands.iter_mut().map(|strand| &mut strand.writings).collect::<Vec<_>>());
+    paths::keep_shared(&mut strands.iter_mut().map(|strand| &mut strand.paths).collect::<Vec<_>>());
     for (index, strand) in strands.iter_mut().enumerate() {
         strand.coming.retain(|coming| {
             let subject = &coming.subject;

@@ -336,6 +336,6 @@ impl Sampler {
             found::read_coming(python, codes, &mut self.plainness, strand, |file| emitter.is_users(file));
             working::read_working(python, codes, &mut self.plainness, strand, |file| emitter.is_users(file));
         }
-        found::keep_shared(strands);
+        found::keep_shared(self.target.process.pid, strands);
     }
 }

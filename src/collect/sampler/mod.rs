@@ -10,6 +10,7 @@
 //! | [`working`] | threads that run freely, and the windows that they come to |
 //! | [`accessor`] | windows from one call to another |
 //! | [`dropped`], [`abandoned`] | coroutines that are made and thrown away; that are kept, and never run |
+//! | [`paths`], [`files`] | paths that are asked about and then acted on; files that are written in pieces |
 //! | [`plain`] | whether a call can make a strand wait for another one |
 //! | [`locks`], [`nesting`] | locks held and waited for; taken one inside the other |
 //! | [`say`], [`emit`] | from what was seen to events |
@@ -24,10 +25,12 @@ pub mod budget;
 pub mod codes;
 mod dropped;
 pub mod emit;
+mod files;
 mod found;
 pub mod locks;
 pub mod look;
 mod nesting;
+mod paths;
 mod plain;
 mod say;
 pub mod site;

@@ -6,7 +6,7 @@ use racetrace_probes::plan::WindowKind;
 
 use crate::event::sample::{
     Ahead, Coming as ComingEvent, Dropped as DroppedEvent, Hold, Nesting as NestingEvent, OpenLoop, OpenSpan, OpenWindow,
-    StrandState, SubjectValue, Waits,
+    PathAct as PathEvent, StrandState, SubjectValue, Waits, Writing as WritingEvent,
 };
 use crate::event::{KeyId, ObjectId, Shape, TaskId, Tid};
 use crate::target::address::RemoteAddr;
@@ -15,10 +15,12 @@ use crate::target::memory::Memory;
 use super::abandoned::Abandoned;
 use super::accessor::{Spanning, Touched};
 use super::dropped::Dropped;
+use super::files::Writing;
 use super::found::{Comes, Coming, Opening, Strand, Walk};
 use super::locks::{self, HeldLock};
 use super::look::Sampler;
 use super::nesting::{Nesting, Taken};
+use super::paths::PathAct;
 use super::strand::Activation;
 use super::subject::Subject;
 
@@ -53,6 +55,8 @@ impl Sampler {
         let mut loops = Vec::new();
         let mut coming = Vec::new();
         let mut nestings = Vec::new();
+        let mut paths = Vec::new();
+        let mut writings = Vec::new();
         if verified {
             windows.extend(strand.open.iter().map(|opening| self.say_window(frames, opening)));
             spans.extend(strand.spans.iter().map(|span| self.say_span(frames, span)));
@@ -60,6 +64,8 @@ impl Sampler {
                 loops.push(self.say_loop(frames, walk));
             }
             coming.extend(strand.coming.iter().map(|coming| self.say_coming(frames, coming)));
+            writings.extend(strand.writings.iter().map(|writing| self.say_writing(frames, writing)));
+            paths.extend(strand.paths.iter().map(|act| self.say_path(frames, act)));
             nestings.extend(strand.nestings.iter().map(|nesting| self.say_nesting(frames, nesting)));
         }
         let working = strand.working.iter().map(|coming| self.say_coming(frames, coming)).collect();
@@ -83,6 +89,8 @@ impl Sampler {
             coming,
             working,
             nestings,
+            paths,
+            writings,
             dropped,
         })
     }
@@ -102,6 +110,21 @@ impl Sampler {
         let (outer, inner) = (say(&nesting.outer), say(&nesting.inner));
         let gates = nesting.gates.iter().map(|gate| self.say_lock(frames, *gate)).collect();
         NestingEvent { outer, inner, gates }
+    }
+
+    fn say_path(&mut self, frames: &[Activation], act: &PathAct) -> PathEvent {
+        let mut at = |offset: u32| self.emitter.stack_at(&self.target.python, frames, act.frame, offset);
+        let (check, used) = (act.check.map(&mut at), at(act.act));
+        let stack = self.emitter.stack(&self.target.python, frames, act.frame);
+        PathEvent { stack, check, act: used, effect: act.effect, path: self.emitter.text(&act.path) }
+    }
+
+    fn say_writing(&mut self, frames: &[Activation], writing: &Writing) -> WritingEvent {
+        let mut at = |offset: u32| self.emitter.stack_at(&self.target.python, frames, writing.frame, offset);
+        let (first, write) = (writing.first.map(&mut at), at(writing.write));
+        let stack = self.emitter.stack(&self.target.python, frames, writing.frame);
+        let file = self.emitter.object(writing.file, Shape::File, "file", Some(&writing.name));
+        WritingEvent { stack, first, write, file, name: self.emitter.text(&writing.name), inode: writing.inode }
     }
 
     fn say_lock(&mut self, frames: &[Activation], lock: RemoteAddr) -> ObjectId {

@@ -105,6 +105,11 @@ impl<'a, M: Memory> Scope<'a, M> {
         self.computed(self.value_at(at, place)?, LONGEST_WAY)
     }
 
+    /// A value, as far as it is a number or a text.
+    pub fn shown_value(&self, value: Value) -> Option<Shown> {
+        self.computed(value, LONGEST_WAY)
+    }
+
     /// The value at an operand's place before an instruction.
     pub fn value_at(&self, at: usize, place: Place) -> Option<Value> {
         let before = self.flow.before(at)?;

@@ -182,6 +182,8 @@ fn expect<M: Memory>(python: &Python<M>, index: usize, strand: &Strand, plan: &m
     }
     let open = strand.open.iter().map(|opening| (opening.frame, &opening.locals));
     let spans = strand.spans.iter().map(|span| (span.frame, &span.locals));
+    let spans = spans.chain(strand.writings.iter().map(|writing| (writing.frame, &writing.locals)));
+    let spans = spans.chain(strand.paths.iter().map(|act| (act.frame, &act.locals)));
     let mut of_frames: Vec<(usize, &Vec<RemoteAddr>)> =
         open.chain(strand.coming.iter().map(|coming| (coming.frame, &coming.locals))).chain(spans).collect();
     of_frames.sort_by_key(|(frame, _)| *frame);
