@@ -50,6 +50,14 @@ impl Knowledge {
         }
     }
 
+    pub fn join_told(&mut self, told: &Told) {
+        match told {
+            Told::Nothing => {}
+            Told::Once(stamp) => self.join(stamp),
+            Told::Often(knowledge) => self.join_all(knowledge),
+        }
+    }
+
     /// Takes over all that another holder knows.
     pub fn join_all(&mut self, other: &Knowledge) {
         if self.soft.is_some() || other.soft.is_some() {
@@ -68,6 +76,33 @@ impl Knowledge {
 pub struct Stamp {
     pub moment: Moment,
     pub knowledge: Knowledge,
+}
+
+/// What one or several strands have told. Most channels are told of once, or by one strand: then nothing is joined.
+#[derive(Debug, Default, Clone)]
+pub enum Told {
+    #[default]
+    Nothing,
+    Once(Stamp),
+    Often(Knowledge),
+}
+
+impl Told {
+    pub fn add(&mut self, stamp: &Stamp) {
+        match self {
+            Told::Nothing => *self = Told::Once(stamp.clone()),
+            Told::Once(earlier) if earlier.moment.chain == stamp.moment.chain && earlier.moment <= stamp.moment => {
+                *earlier = stamp.clone();
+            }
+            Told::Once(earlier) => {
+                let mut both = Knowledge::default();
+                both.join(earlier);
+                both.join(stamp);
+                *self = Told::Often(both);
+            }
+            Told::Often(knowledge) => knowledge.join(stamp),
+        }
+    }
 }
 
 /// The clock of one strand.
@@ -121,6 +156,14 @@ impl Clock {
             follow(&mut self.knowledge.hard, &stamp.knowledge.hard, own);
             self.knowledge.hard.learn(stamp.moment);
             self.has_changed();
+        }
+    }
+
+    pub fn join_told(&mut self, told: &Told) {
+        match told {
+            Told::Nothing => {}
+            Told::Once(stamp) => self.join(stamp),
+            Told::Often(knowledge) => self.join_all(knowledge),
         }
     }
 

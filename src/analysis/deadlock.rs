@@ -42,6 +42,10 @@ pub struct Deadlock {
 }
 
 impl Detector for Deadlock {
+    fn follows_accesses(&self) -> bool {
+        true
+    }
+
     fn record(&mut self, world: &World, record: &Record, findings: &mut Findings) {
         match &record.event {
             Event::LockWait { patience: Patience::Forever, .. } => {

@@ -21,6 +21,10 @@ pub struct Iteration {
 }
 
 impl Detector for Iteration {
+    fn follows_accesses(&self) -> bool {
+        true
+    }
+
     fn record(&mut self, world: &World, record: &Record, findings: &mut Findings) {
         match &record.event {
             Event::IterBegin { object, iterator, frame, length, stack } => {

@@ -71,6 +71,11 @@ pub trait Detector: Send {
     /// Called for each record, in order.
     fn record(&mut self, world: &World, record: &Record, findings: &mut Findings);
 
+    /// Is it called for accesses, which are most of the records?
+    fn follows_accesses(&self) -> bool {
+        false
+    }
+
     /// Called when a report is wanted, which may be in the middle: adds what only shows on looking at the whole.
     fn report(&mut self, _world: &World, _findings: &mut Findings) {}
 
@@ -82,17 +87,20 @@ pub trait Detector: Send {
 pub struct Analysis {
     world: World,
     detectors: Vec<Box<dyn Detector>>,
+    /// Places of those that follow accesses.
+    followers: Vec<usize>,
     findings: Findings,
 }
 
 impl Analysis {
     pub fn new(options: Options) -> Analysis {
-        Analysis { world: World::new(options), detectors: detectors(), findings: Findings::default() }
+        Analysis::with_detectors(options, detectors())
     }
 
     /// The same with other detectors than the usual ones. For tests.
     pub fn with_detectors(options: Options, detectors: Vec<Box<dyn Detector>>) -> Analysis {
-        Analysis { world: World::new(options), detectors, findings: Findings::default() }
+        let followers = (0..).zip(&detectors).filter(|(_, it)| it.follows_accesses()).map(|(at, _)| at).collect();
+        Analysis { world: World::new(options), detectors, followers, findings: Findings::default() }
     }
 
     pub fn world(&self) -> &World {
@@ -111,6 +119,15 @@ impl Analysis {
         self.findings.in_process(record.process);
         if let Event::Test { name } = &record.event {
             self.findings.in_test(name.map(|name| self.world.text(record.process, name)));
+        }
+        if matches!(record.event, Event::Access(_)) {
+            // Nothing ends with an access.
+            for at in &self.followers {
+                if let Some(detector) = self.detectors.get_mut(*at) {
+                    detector.record(&self.world, record, &mut self.findings);
+                }
+            }
+            return;
         }
         for detector in &mut self.detectors {
             detector.record(&self.world, record, &mut self.findings);

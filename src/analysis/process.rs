@@ -5,7 +5,7 @@ use std::collections::VecDeque;
 use rustc_hash::{FxHashMap, FxHashSet};
 use smallvec::SmallVec;
 
-use super::clock::{Knowledge, Moment, Stamp};
+use super::clock::{Knowledge, Moment, Stamp, Told};
 use super::definitions::{Definitions, SiteId};
 use super::lock::LockId;
 use super::strand::StrandId;
@@ -76,12 +76,12 @@ pub(super) struct TaskState {
 pub(super) struct Channels {
     by_id: FxHashMap<ChannelId, Channel>,
     order: VecDeque<ChannelId>,
-    forgotten: Option<Knowledge>,
+    forgotten: Option<Told>,
 }
 
 #[derive(Debug, Default, Clone)]
 pub(super) struct Channel {
-    pub knowledge: Knowledge,
+    told: Told,
     /// The last moment of the strand whose end it announces.
     pub ends: Option<Moment>,
     items: Option<Box<Items>>,
@@ -91,7 +91,7 @@ pub(super) struct Channel {
 #[derive(Debug, Default, Clone)]
 struct Items {
     /// By item: what was before it was put, and how often it was.
-    waiting: FxHashMap<u64, (Knowledge, u32)>,
+    waiting: FxHashMap<u64, (Told, u32)>,
     /// There were too many: from then on they are not told apart.
     overflown: bool,
 }
@@ -108,11 +108,16 @@ impl Channels {
             if self.order.len() > REMEMBERED_CHANNELS
                 && let Some(oldest) = self.order.pop_front().and_then(|oldest| self.by_id.remove(&oldest))
             {
-                self.forgotten.get_or_insert_default().join_all(&oldest.knowledge);
+                let mut all = match self.forgotten.take() {
+                    Some(Told::Often(knowledge)) => knowledge,
+                    _ => Knowledge::default(),
+                };
+                all.join_told(&oldest.told);
+                self.forgotten = Some(Told::Often(all));
             }
         }
         let channel = self.by_id.entry(id).or_default();
-        channel.knowledge.join(stamp);
+        channel.told.add(stamp);
         channel.ends = ends;
     }
 
@@ -125,22 +130,21 @@ impl Channels {
             items.overflown = true;
         }
         if !items.overflown {
-            let (knowledge, count) = items.waiting.entry(item).or_default();
-            knowledge.join(stamp);
+            let (told, count) = items.waiting.entry(item).or_default();
+            told.add(stamp);
             *count += 1;
         }
     }
 
     /// One is taken out: what was before it was put, if that was seen.
-    pub fn take(&mut self, id: ChannelId, item: u64) -> Option<Knowledge> {
+    pub fn take(&mut self, id: ChannelId, item: u64) -> Option<Told> {
         let items = self.by_id.get_mut(&id)?.items.as_mut()?;
-        let (knowledge, count) = items.waiting.get_mut(&item)?;
+        let (told, count) = items.waiting.get_mut(&item)?;
         *count -= 1;
-        let knowledge = knowledge.clone();
-        if *count == 0 {
-            items.waiting.remove(&item);
+        if *count > 0 {
+            return Some(told.clone());
         }
-        Some(knowledge)
+        items.waiting.remove(&item).map(|(told, _)| told)
     }
 
     /// The object behind the channel is gone: nobody can observe it any more.
@@ -148,10 +152,10 @@ impl Channels {
         self.by_id.remove(&id);
     }
 
-    pub fn observe(&self, id: ChannelId) -> Option<(&Knowledge, Option<Moment>)> {
+    pub fn observe(&self, id: ChannelId) -> Option<(&Told, Option<Moment>)> {
         match self.by_id.get(&id) {
-            Some(channel) => Some((&channel.knowledge, channel.ends)),
-            None => self.forgotten.as_ref().map(|knowledge| (knowledge, None)),
+            Some(channel) => Some((&channel.told, channel.ends)),
+            None => self.forgotten.as_ref().map(|told| (told, None)),
         }
     }
 }

@@ -82,9 +82,9 @@ impl World {
     pub(super) fn observe(&mut self, strand: StrandId, channel: ChannelId) {
         let Some(process) = self.strands.get(strand).map(|strand| strand.process) else { return };
         let Some(process) = self.processes.get(process.0 as usize) else { return };
-        let Some((knowledge, ends)) = process.channels.observe(channel) else { return };
+        let Some((told, ends)) = process.channels.observe(channel) else { return };
         let Some(strand) = self.strands.get_mut(strand) else { return };
-        strand.clock.join_all(knowledge);
+        strand.clock.join_told(told);
         if let Some(last) = ends
             && strand.heirs.len() < HEIRS
         {
@@ -107,7 +107,7 @@ impl World {
         let Some(process) = self.strands.get(strand).map(|strand| strand.process) else { return };
         let known = self.process_mut(process).and_then(|process| process.channels.take(channel, item));
         match (known, self.strands.get_mut(strand)) {
-            (Some(knowledge), Some(strand)) => strand.clock.join_all(&knowledge),
+            (Some(told), Some(strand)) => strand.clock.join_told(&told),
             _ => self.observe(strand, channel),
         }
     }

@@ -43,6 +43,10 @@ pub struct Windows {
 }
 
 impl Detector for Windows {
+    fn follows_accesses(&self) -> bool {
+        true
+    }
+
     fn record(&mut self, world: &World, record: &Record, findings: &mut Findings) {
         match &record.event {
             Event::Access(access) => {
@@ -124,10 +128,9 @@ impl Windows {
             self.processes.resize_with(index + 1, Shadow::default);
         }
         let Some(shadow) = self.processes.get_mut(index) else { return };
-        let newly_shared = touch(shadow, now);
-        self.shared += u64::from(newly_shared);
-        let Some(object) = shadow.object(now.access.object) else { return };
+        let Some((newly_shared, object)) = touch(shadow, now) else { return };
         let (shared, creator) = (object.shared(), object.creator);
+        self.shared += u64::from(newly_shared);
         if now.access.action == Action::Read {
             self.read(now, site, shared, findings);
         } else if site.constructs && !shared && creator == Some(now.strand) {
@@ -236,14 +239,16 @@ impl Windows {
     }
 }
 
-fn touch(shadow: &mut Shadow, now: &Now<'_>) -> bool {
-    let Some(strand) = now.world.strand(now.strand) else { return false };
+/// The object, and whether it is shared now for the first time.
+fn touch<'a>(shadow: &'a mut Shadow, now: &Now<'_>) -> Option<(bool, &'a ObjectShadow)> {
+    let strand = now.world.strand(now.strand)?;
     let moment = strand.clock.moment();
     let action = now.access.action;
     let object = shadow.object_or(now.access.object, || ObjectShadow::new(now.strand, moment, action));
-    object.touch(now.strand, now.world.sequence(), |object| {
+    let newly_shared = object.touch(now.strand, now.world.sequence(), |object| {
         strand.birth.as_ref().is_none_or(|birth| !birth.includes(object.first) && object.first.chain != moment.chain)
-    })
+    });
+    Some((newly_shared, object))
 }
 
 fn in_span(now: &Now<'_>) -> bool {
@@ -327,62 +332,58 @@ impl Found<'_, '_> {
     /// The windows that close now, against what others wrote before.
     fn windows_against_writes(&mut self, shadow: &Shadow, closed: &[Closed]) {
         let object = self.now.access.object;
+        let Some(case) = case(self.now, shadow).filter(|_| !closed.is_empty()) else { return };
         for window in closed {
             let Some(part) = shadow.part(object, window.key) else { continue };
             let whole = (window.key != KeyId::WHOLE).then(|| shadow.part(object, KeyId::WHOLE)).flatten();
             let replaced = whole.into_iter().flat_map(|whole| whole.writes.iter()).filter(|past| past.action == Action::Replace);
             let mut seen_split = false;
             for write in part.writes.iter().chain(replaced) {
-                let evidence = self.judge(shadow, window, write, Latest::Window, part.writes_total);
+                let evidence = self.judge(&case, window, write, Latest::Window, part.writes_total);
                 seen_split |= evidence == Some(Evidence::Observed);
             }
             if matches!(window.which, Which::Span(..)) && !seen_split {
-                self.same_span(shadow, window, part);
+                self.same_span(&case, window, part);
             }
         }
     }
 
     /// Two strands go through one span, in either order.
-    fn same_span(&mut self, shadow: &Shadow, window: &Closed, part: &shadow::Part) {
+    fn same_span(&mut self, case: &Case<'_>, window: &Closed, part: &shadow::Part) {
         let others: Vec<&Closed> = part.windows.iter().filter(|other| other.which == window.which).collect();
         for other in others {
-            self.judge_span(shadow, window, &other.write, part.writes_total);
+            self.judge_span(case, window, &other.write, part.writes_total);
         }
     }
 
     /// This write, against windows that others have closed before.
     fn write_against_windows(&mut self, shadow: &Shadow, past: &Past, key: KeyId) {
         let Some(part) = shadow.part(self.now.access.object, key) else { return };
+        let Some(case) = case(self.now, shadow) else { return };
         for window in part.windows.iter().filter(|window| matches!(window.which, Which::Window(..))) {
-            self.judge(shadow, window, past, Latest::Access, part.writes_total);
+            self.judge(&case, window, past, Latest::Access, part.writes_total);
         }
     }
 
     /// This check, against windows of others that began with the same check.
     fn check_against_windows(&mut self, shadow: &Shadow, past: &Past) {
         let Some(part) = shadow.part(self.now.access.object, self.now.access.key) else { return };
+        let Some(case) = case(self.now, shadow) else { return };
         for window in part.windows.iter().filter(|window| matches!(window.which, Which::Window(..))) {
-            let Some(case) = self.case(shadow) else { return };
             let judgement = case.judge_same_check(window, past);
             self.tell(window, past, judgement, part.writes_total);
         }
     }
 
-    fn judge(&mut self, shadow: &Shadow, window: &Closed, access: &Past, latest: Latest, writes: u64) -> Option<Evidence> {
-        let judgement = self.case(shadow)?.judge(window, access, latest);
+    fn judge(&mut self, case: &Case<'_>, window: &Closed, access: &Past, latest: Latest, writes: u64) -> Option<Evidence> {
+        let judgement = case.judge(window, access, latest);
         let unseen_span = matches!(window.which, Which::Span(..)) && !is_observed(judgement);
         if unseen_span { None } else { self.tell(window, access, judgement, writes) }
     }
 
-    fn judge_span(&mut self, shadow: &Shadow, window: &Closed, access: &Past, writes: u64) {
-        let Some(case) = self.case(shadow) else { return };
+    fn judge_span(&mut self, case: &Case<'_>, window: &Closed, access: &Past, writes: u64) {
         let judgement = case.judge(window, access, Latest::Window);
         self.tell(window, access, judgement, writes);
-    }
-
-    fn case<'s>(&'s self, shadow: &'s Shadow) -> Option<Case<'s>> {
-        let object = self.now.access.object;
-        Some(Case { world: self.now.world, process: self.now.process, object, shadow: shadow.object(object)? })
     }
 
     fn tell(&mut self, window: &Closed, access: &Past, judgement: Judgement, writes: u64) -> Option<Evidence> {
@@ -429,6 +430,11 @@ impl Found<'_, '_> {
         }
         Some(evidence)
     }
+}
+
+fn case<'s>(now: &'s Now<'_>, shadow: &'s Shadow) -> Option<Case<'s>> {
+    let object = now.access.object;
+    Some(Case { world: now.world, process: now.process, object, shadow: shadow.object(object)? })
 }
 
 const SEVERAL: KeyId = KeyId(u64::MAX);

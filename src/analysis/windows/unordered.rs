@@ -98,10 +98,11 @@ fn unordered(now: &Now<'_>, shadow: &Shadow, earlier: &Past, later: &Past) -> bo
                 && object.touch_of(later.strand).is_some_and(|touch| touch.handed_over && earlier.sequence < touch.sequence)
         })
     };
+    // The cheapest questions come first.
     earlier.strand != later.strand
+        && !world.same_loop(earlier.strand, later.strand)
         && !common_lock(earlier, later)
         && !world.soft_before(earlier.moment, later.strand)
-        && !world.same_loop(earlier.strand, later.strand)
         && world.could_meet(earlier.strand, later.strand)
         && !handed_over()
 }
