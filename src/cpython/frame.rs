@@ -114,6 +114,13 @@ impl<M: Memory> Python<M> {
         (read == FRAME_SIZE).then(|| self.frame_from(at, &bytes))
     }
 
+    /// The pointer that lies at a place now, whatever of the memory is kept.
+    pub fn pointer_now(&self, at: RemoteAddr) -> Option<RemoteAddr> {
+        let mut bytes = [0; 8];
+        let read = self.memory.gather(&[Piece { at, len: 8 }], &mut bytes).ok()?;
+        (read == bytes.len()).then(|| RemoteAddr(u64::from_ne_bytes(bytes)))
+    }
+
     /// The frame in bytes that were read along with others.
     pub fn frame_in(&self, at: RemoteAddr, bytes: &[u8]) -> RemoteFrame {
         self.frame_from(at, bytes)

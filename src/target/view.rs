@@ -2,13 +2,15 @@
 //! For one look at a process that goes on meanwhile; what must be of now is asked of the memory below.
 
 use std::cell::{Cell, RefCell};
-use std::collections::HashMap;
+use std::collections::hash_map::Entry;
+
+use rustc_hash::FxHashMap;
 
 use super::address::RemoteAddr;
 use super::memory::{Fault, Memory, Piece};
 
 /// Bytes that are read at once; no page begins in between.
-const LINE: usize = 512;
+const LINE: usize = 1024;
 /// Lines that are kept; a look that needs more begins anew.
 const MOST_LINES: usize = 1 << 13;
 
@@ -16,7 +18,7 @@ const MOST_LINES: usize = 1 << 13;
 #[derive(Debug)]
 pub struct View<M> {
     memory: M,
-    lines: RefCell<HashMap<u64, Box<[u8; LINE]>>>,
+    lines: RefCell<FxHashMap<u64, Box<[u8; LINE]>>>,
     keeps: Cell<bool>,
 }
 
@@ -49,8 +51,8 @@ impl<M: Memory> View<M> {
             lines.clear();
         }
         let kept = match lines.entry(line) {
-            std::collections::hash_map::Entry::Occupied(entry) => entry.into_mut(),
-            std::collections::hash_map::Entry::Vacant(entry) => {
+            Entry::Occupied(entry) => entry.into_mut(),
+            Entry::Vacant(entry) => {
                 let mut bytes = Box::new([0; LINE]);
                 self.memory.read(RemoteAddr(line), bytes.as_mut_slice())?;
                 entry.insert(bytes)
@@ -100,8 +102,8 @@ mod tests {
     fn a_view_gives_what_the_memory_holds() {
         let (memory, view) = (image(), View::of(image()));
         view.keep();
-        for from in [0, 1, 500, 505, 511, 512, 1000, 1023] {
-            for len in [1, 8, 24, 512] {
+        for from in [0, 1, 1000, 1017, 1023, 1024, 2000, 2047] {
+            for len in [1, 8, 24, 1024] {
                 let at = RemoteAddr(0x1000 + from);
                 assert_eq!(view.bytes(at, len), memory.bytes(at, len), "{len} at {from}");
             }

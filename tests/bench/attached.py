@@ -1,10 +1,11 @@
 #!/usr/bin/env python3
 """What being looked into costs a service: requests a second of a Flask and of a FastAPI process, plain and with racetrace
-attached at 100 Hz, in turns (A B A B). Each turn with racetrace must also find the race of the handler, with its lines.
-Prints a table in Markdown.
+looking at 100 Hz, in many short turns. racetrace stays attached and is stopped (SIGSTOP) in the plain ones, so that two
+turns of a pair differ in nothing else. It must also find the race of the handler, with its lines. Prints a table in
+Markdown: ratios are means over the pairs, with the 95 % confidence interval.
 
     tests/bench/attached.py                              both services, on the python3 that runs this
-    tests/bench/attached.py --python python3.12 --only flask --rounds 20 --seconds 3
+    tests/bench/attached.py --python python3.12 --only flask --pairs 40 --seconds 2
 
 Needs `cargo build --release` first. The packages go to a virtual environment in ~/.cache/racetrace-bench.
 """
@@ -14,6 +15,7 @@ import json
 import multiprocessing
 import os
 import platform
+import signal
 import statistics
 import subprocess
 import sys
@@ -68,22 +70,6 @@ def turn(pid, served, seconds):
     return count / (time.monotonic() - begin), (processor_time(pid) - spent) / max(count, 1)
 
 
-def attached(tool, pid, served, seconds, rate):
-    """The same with racetrace looking; and its report, and what it spent of a processor."""
-    looking = subprocess.Popen([tool, "--pid", str(pid), "--rate", str(rate), "--quiet", "--format", "json",
-                                "--duration", "%dms" % (seconds * 1000 + 500)], stdout=subprocess.PIPE)
-    text = []
-    reader = threading.Thread(target=lambda: text.append(looking.stdout.read()))
-    reader.start()
-    time.sleep(0.25)                                    # attaching itself is not what is measured
-    spent = processor_time(looking.pid)
-    result = turn(pid, served, seconds)
-    spent = (processor_time(looking.pid) - spent) / seconds
-    looking.wait()
-    reader.join()
-    return result, json.loads(text[0]), spent
-
-
 def finds(report, program):
     """Is the handler's race in the report, with the lines of its read and its write?"""
     source = open(program).read().splitlines()
@@ -110,30 +96,51 @@ def measure(name, options):
         except ConnectionError:
             time.sleep(0.05)
     loading.start()
-    plain, watched, found, spent, looks = [], [], 0, [], []
+    pairs, found, used = [], False, 0.0
+    looking = None
     try:
         turn(service.pid, served, 2)                    # warm up
-        for _ in range(options.rounds):
-            plain.append(turn(service.pid, served, options.seconds))
-            result, report, used = attached(options.tool, service.pid, served, options.seconds, options.rate)
-            watched.append(result)
-            spent.append(used)
-            looks.append(report["coverage"]["samples"] / (options.seconds + 0.5))
-            found += finds(report, program)
-        plain.append(turn(service.pid, served, options.seconds))
+        looking = subprocess.Popen([options.tool, "--pid", str(service.pid), "--rate", str(options.rate), "--quiet",
+                                    "--format", "json"], stdout=subprocess.PIPE)
+        text = []
+        reader = threading.Thread(target=lambda: text.append(looking.stdout.read()))
+        reader.start()
+        turn(service.pid, served, 2)                    # attaching itself is not what is measured
+        spent = processor_time(looking.pid)
+        for number in range(options.pairs):
+            # Plain first, then watched first: what drifts hits both alike.
+            order = (False, True) if number % 2 == 0 else (True, False)
+            results = {}
+            for watched in order:
+                looking.send_signal(signal.SIGCONT if watched else signal.SIGSTOP)
+                time.sleep(0.1)
+                results[watched] = turn(service.pid, served, options.seconds)
+            pairs.append((results[False], results[True]))
+        looking.send_signal(signal.SIGCONT)
+        used = (processor_time(looking.pid) - spent) / (options.pairs * (options.seconds + 0.1))
+        looking.send_signal(signal.SIGINT)
+        looking.wait()
+        reader.join()
+        report = json.loads(text[0])
+        found = finds(report, program)
     finally:
+        if looking and looking.poll() is None:
+            looking.kill()
         over.set()
         loading.join()
         service.kill()
         service.wait()
-    # Each turn with racetrace against the mean of the plain ones before and after it.
-    ratios = [after[0] / ((plain[index][0] + plain[index + 1][0]) / 2) for index, after in enumerate(watched)]
-    costs = [after[1] / ((plain[index][1] + plain[index + 1][1]) / 2) for index, after in enumerate(watched)]
+    throughput = interval([watched[0] / plain[0] for plain, watched in pairs])
+    cost = interval([watched[1] / plain[1] for plain, watched in pairs])
     middle = statistics.median
-    spread = statistics.stdev(ratios) / len(ratios) ** 0.5 if len(ratios) > 1 else 0.0
-    print(f"| {SERVICES[name]} | {middle(p[0] for p in plain):.0f} | {middle(w[0] for w in watched):.0f} | "
-          f"{statistics.mean(ratios):.3f} ± {spread:.3f} | {statistics.mean(costs):.3f} | {middle(looks):.0f} | "
-          f"{100 * middle(spent):.1f} % | {found} of {len(watched)} |", flush=True)
+    print(f"| {SERVICES[name]} | {middle(plain[0] for plain, _ in pairs):.0f} | {middle(watched[0] for _, watched in pairs):.0f} | "
+          f"{throughput} | {cost} | {100 * used:.1f} % | {'yes' if found else 'no'} |", flush=True)
+
+
+def interval(ratios):
+    """The mean, with its 95 % confidence interval."""
+    error = statistics.stdev(ratios) / len(ratios) ** 0.5 if len(ratios) > 1 else 0.0
+    return f"{statistics.mean(ratios):.4f} ± {2 * error:.4f}"
 
 
 def main():
@@ -141,14 +148,14 @@ def main():
     parser.add_argument("--python", default=sys.executable)
     parser.add_argument("--tool", default=os.path.join(ROOT, "target", "release", "racetrace"))
     parser.add_argument("--only", choices=SERVICES)
-    parser.add_argument("--rounds", type=int, default=20)
-    parser.add_argument("--seconds", type=float, default=3.0)
+    parser.add_argument("--pairs", type=int, default=40)
+    parser.add_argument("--seconds", type=float, default=2.0)
     parser.add_argument("--rate", type=int, default=100)
     options = parser.parse_args()
     print(f"{platform.machine()}, {os.cpu_count()} processors, load {os.getloadavg()[0]:.1f} before; "
-          f"{options.rounds} rounds of {options.seconds:g} s at {options.rate} Hz\n")
-    print("| service | requests/s plain | attached | ratio | processor time a request | looks/s | racetrace's processor | found |")
-    print("|---|---|---|---|---|---|---|---|")
+          f"{options.pairs} pairs of {options.seconds:g} s at {options.rate} Hz\n")
+    print("| service | requests/s plain | looked into | ratio | processor time a request | racetrace's processor | race found |")
+    print("|---|---|---|---|---|---|---|")
     for name in [options.only] if options.only else SERVICES:
         measure(name, options)
 

@@ -86,6 +86,7 @@ fn value<M: Memory>(python: &Python<M>, object: RemoteAddr) {
     let _ = python.entered(object, object);
     let _ = python.lock_behind(object);
     let _ = python.walked(object);
+    let _ = (python.unstarted(object), python.member(object, "_str"));
     let _ = python.attribute_entries(object);
     let _ = python.derives_from(object, "nothing");
 }

@@ -133,7 +133,9 @@ impl Sampler {
         if self.refreshed.elapsed() >= REFRESH {
             self.refresh();
         }
-        match self.sample() {
+        let sample = self.sample();
+        self.target.python.memory.let_go();
+        match sample {
             Ok(sample) => {
                 self.counts.samples += 1;
                 self.emitter.push(Tid(0), Event::Sample(Box::new(sample)));
@@ -180,6 +182,7 @@ impl Sampler {
         } else {
             vec![false; strands.len()]
         };
+        self.target.python.memory.keep();
         let unsure = strands.iter().zip(&sure).filter(|(strand, sure)| strand.is_of_interest() && !**sure).count();
         self.counts.unsure += unsure as u64;
         let unread = strands.iter().filter(|strand| strand.view.frames.is_empty()).count();

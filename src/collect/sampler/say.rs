@@ -10,7 +10,6 @@ use crate::event::sample::{
 };
 use crate::event::{KeyId, ObjectId, Shape, TaskId, Tid};
 use crate::target::address::RemoteAddr;
-use crate::target::memory::Memory;
 
 use super::abandoned::Abandoned;
 use super::accessor::{Spanning, Touched};
@@ -142,14 +141,14 @@ impl Sampler {
     fn say_window(&mut self, frames: &[Activation], opening: &Opening) -> OpenWindow {
         let python = &self.target.python;
         let subject = &opening.subject;
-        let again = subject.slot.and_then(|slot| python.memory.pointer(slot).ok());
+        let again = subject.slot.and_then(|slot| python.pointer_now(slot));
         let show = |at: RemoteAddr| python.show(at).ok();
         let value = match (opening.held, opening.now) {
             (Some(held), Some(now)) if held == now => SubjectValue::Current(self.emitter.value(held, show(held))),
             (Some(held), Some(now)) => {
                 let old = show(held);
                 // The new value is not ours to keep: it counts only if it is still there after it was read.
-                let new = show(now).filter(|_| subject.slot.and_then(|slot| python.memory.pointer(slot).ok()) == Some(now));
+                let new = show(now).filter(|_| subject.slot.and_then(|slot| python.pointer_now(slot)) == Some(now));
                 let equal = old.is_some() && old == new && !matches!(old, Some(crate::cpython::object::Shown::Object(_)));
                 if equal || again.is_none_or(|again| again == held) {
                     SubjectValue::Unknown
