@@ -7,10 +7,11 @@ use std::os::unix::fs::MetadataExt;
 
 use racetrace_probes::access::called_name;
 use racetrace_probes::call::Call;
-use racetrace_probes::code::{Code, Const};
+use racetrace_probes::code::Code;
 use racetrace_probes::flow::{Flow, Value};
 use racetrace_probes::ident::{Idents, name_index, name_text};
 use racetrace_probes::opcode::Op;
+use racetrace_probes::plan::Place;
 
 use crate::cpython::python::Python;
 use crate::target::address::RemoteAddr;
@@ -38,7 +39,7 @@ pub(super) struct Writing {
 /// What static analysis says about one position.
 #[derive(Debug, Clone, Default)]
 pub(super) struct WriteSite {
-    /// Writes that have begun a record, and those that go on with it.
+    /// Writes that may have begun a record, and those that come next.
     between: Vec<(usize, usize)>,
     /// Writes that may come.
     ahead: Vec<usize>,
@@ -56,8 +57,8 @@ impl WriteSite {
         if writes.contains(&at) {
             return site;
         }
-        for first in writes.iter().copied().filter(|first| begins_a_record(code, flow, *first)) {
-            // The one that goes on with the record is the next, whichever way control takes.
+        for first in writes.iter().copied() {
+            // The one that may go on with the record is the next, whichever way control takes.
             let next = others(first).filter(|write| reaches(flow, first, *write, &writes_but(&writes, *write)));
             let next: Vec<usize> = next.collect();
             if let [second] = next[..]
@@ -93,20 +94,23 @@ fn writes(code: &Code, flow: &Flow) -> Vec<usize> {
 }
 
 /// Is what the call writes certain not to end a line?
-fn begins_a_record(code: &Code, flow: &Flow, at: usize) -> bool {
-    let text = Call::at(flow, code, at).and_then(|call| call.argument(flow, 0));
-    text.is_some_and(|text| goes_on(code, flow, text, 4))
+fn begins_a_record<M: Memory>(scope: &Scope<'_, M>, at: usize) -> bool {
+    let text = Call::at(scope.flow, scope.code(), at).and_then(|call| call.argument(scope.flow, 0));
+    text.is_some_and(|text| goes_on(scope, text, 4))
 }
 
-fn goes_on(code: &Code, flow: &Flow, text: Value, further: usize) -> bool {
+/// The constants themselves are asked: of what is known of code, only their beginnings are kept.
+fn goes_on<M: Memory>(scope: &Scope<'_, M>, text: Value, further: usize) -> bool {
+    let flow = scope.flow;
     let (Some(further), Some((at, maker))) = (further.checked_sub(1), flow.maker(text)) else { return false };
     match maker.op {
         Op::LoadConst => {
-            matches!(code.consts.get(maker.arg as usize), Some(Const::Text(text)) if !text.is_empty() && !text.ends_with(['\n', '\r']))
+            let text = scope.place(at, Place::Const(maker.arg)).and_then(|constant| scope.python.text(constant).ok());
+            text.is_some_and(|text| !text.is_empty() && !text.ends_with(['\n', '\r']))
         }
-        Op::BinaryAdd | Op::InplaceAdd => goes_on(code, flow, flow.operand(at, 1), further),
-        Op::BinaryOp if matches!(maker.arg, 0 | 13) => goes_on(code, flow, flow.operand(at, 1), further),
-        Op::BuildString => flow.uses(at).last().is_some_and(|last| goes_on(code, flow, *last, further)),
+        Op::BinaryAdd | Op::InplaceAdd => goes_on(scope, flow.operand(at, 1), further),
+        Op::BinaryOp if matches!(maker.arg, 0 | 13) => goes_on(scope, flow.operand(at, 1), further),
+        Op::BuildString => flow.uses(at).last().is_some_and(|last| goes_on(scope, *last, further)),
         _ => false,
     }
 }
@@ -128,6 +132,9 @@ pub(super) fn read_writings<M: Memory>(python: &Python<M>, activation: &Activati
     let mut found: Vec<Writing> = Vec::new();
     let pairs = site.between.iter().map(|(first, second)| (Some(*first), *second));
     for (first, write) in pairs.chain(site.ahead.iter().map(|write| (None, *write))) {
+        if first.is_some_and(|first| !begins_a_record(&scope, first)) {
+            continue;
+        }
         let Some(file) = receiver(write).filter(|file| first.is_none_or(|first| receiver(first) == Some(*file))) else {
             continue;
         };
