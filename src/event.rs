@@ -158,6 +158,11 @@ pub enum Event {
         item: u64,
     },
 
+    /// The thread of a pool of several begins with a piece of work that it has just got. Another time another thread gets it:
+    /// that one thread does two of them one after the other is no order.
+    JobBegin,
+    JobEnd,
+
     // ---- mutual exclusion
     LockNew {
         lock: ObjectId,

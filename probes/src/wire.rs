@@ -173,6 +173,9 @@ kinds! {
     PathUse = 44,
     /// Something has come in from another process.
     Hear = 45,
+    /// A pool's thread begins with what was handed to the pool last, and is done with it.
+    JobBegin = 46,
+    JobEnd = 47,
     /// `word` name, `a` file name, `b` line, `stack` where it was dropped.
     CoroutineDropped = 50,
     /// `a` lost records.

@@ -186,6 +186,16 @@ impl Definitions {
         self.sites.get(id as usize)
     }
 
+    /// The method of a container that is called there.
+    pub fn method_at(&self, site: SiteId) -> Option<&'static str> {
+        let site = self.site(site)?;
+        let watches = &self.codes.get(&site.code)?.plan.watches;
+        watches.iter().filter(|watch| watch.offset == site.offset).find_map(|watch| match &watch.operation {
+            Operation::MethodCall { method, .. } => Some(*method),
+            _ => None,
+        })
+    }
+
     /// Is it (also) a test of a container's truth?
     pub fn tests_truth(&self, site: SiteId) -> bool {
         let Some(site) = self.site(site) else { return false };

@@ -127,12 +127,7 @@ fn removes(method: &str) -> bool {
 /// The method that is called at the access's instruction, if it is a call of one.
 fn method(world: &World, record: &Record, stack: StackId) -> Option<&'static str> {
     let definitions = world.definitions(record.process)?;
-    let site = definitions.site_of(stack)?;
-    let watches = &definitions.code(site.code)?.plan.watches;
-    watches.iter().filter(|watch| watch.offset == site.offset).find_map(|watch| match &watch.operation {
-        racetrace_probes::plan::Operation::MethodCall { method, .. } => Some(*method),
-        _ => None,
-    })
+    definitions.method_at(definitions.site_id(stack)?)
 }
 
 fn tell_possible(world: &World, verdict: &Verdict, findings: &mut Findings) {

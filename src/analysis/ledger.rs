@@ -5,8 +5,12 @@
 //! record is split by another strand's call. Several handles on one file meet only where bytes reach the system: there a
 //! record is split when it goes out in several parts, and a handle with a position of its own overwrites the others'.
 
+mod handle;
+
 use rustc_hash::FxHashMap;
 
+pub use self::handle::Handle;
+use self::handle::Layer;
 use super::point::Point;
 use super::record::{Entry, Record};
 use super::strand::StrandId;
@@ -41,38 +45,6 @@ pub struct Open {
     pub point: Point,
 }
 
-#[derive(Debug, Clone)]
-pub struct Handle {
-    pub process: ProcessId,
-    pub fd: i32,
-    pub inode: u64,
-    pub path: Option<String>,
-    mode: Option<OpenMode>,
-    append: bool,
-    pub opened: Option<Point>,
-    /// The uppermost layer at which writes were seen: that is where the program writes.
-    level: WriteLevel,
-    /// The last write of each strand at that layer: what lower layers do with the same stack is part of it.
-    upper: FxHashMap<StrandId, Point>,
-    records: FxHashMap<StrandId, Record>,
-    /// Records of several writes that are complete.
-    past: Vec<Record>,
-    /// The last write of each strand and place.
-    writes: Vec<Point>,
-    /// Some write ended a line: records end where lines end.
-    by_line: bool,
-    /// Bytes written by the program that have not reached the system.
-    pending: u64,
-    /// The last write to the system: by whom, and where the program had made it.
-    system: Option<Point>,
-    last: Option<Point>,
-    /// That write left the rest of a record for the next one.
-    mid_record: bool,
-    /// What another handle wrote since.
-    intruder: Option<(HandleId, Point)>,
-    closed: bool,
-}
-
 /// What the ledger found.
 #[derive(Debug, Clone)]
 pub enum Verdict {
@@ -99,8 +71,14 @@ pub struct Ledger {
     by_fd: FxHashMap<(ProcessId, i32), HandleId>,
     by_file: FxHashMap<(ProcessId, ObjectId), HandleId>,
     inodes: FxHashMap<u64, Vec<HandleId>>,
+    /// Closed handles on files that were written under this path and have another name by now, or none: the last of each
+    /// strand. Whoever opens the path could have done so while it was theirs.
+    moved: FxHashMap<String, Vec<HandleId>>,
     next: u64,
 }
+
+/// Paths whose files have moved that are remembered.
+const MOVED: usize = 1024;
 
 impl Ledger {
     pub fn handle(&self, id: HandleId) -> Option<&Handle> {
@@ -150,9 +128,31 @@ impl Ledger {
 
     /// The path leads to another file from now on, or to none.
     pub fn renamed(&mut self, path: &str) {
-        let gone: Vec<HandleId> =
-            self.handles.iter().filter(|(_, h)| h.closed && h.path.as_deref() == Some(path)).map(|(id, _)| *id).collect();
-        gone.into_iter().for_each(|id| self.drop_handle(id));
+        let left = |handle: &Handle| handle.closed && !handle.moved && handle.path.as_deref() == Some(path);
+        let gone: Vec<HandleId> = self.handles.iter().filter(|(_, handle)| left(handle)).map(|(id, _)| *id).collect();
+        gone.into_iter().for_each(|id| self.moves(id, path));
+    }
+
+    fn moves(&mut self, id: HandleId, path: &str) {
+        let Some(handle) = self.handles.get_mut(&id).filter(|handle| handle.overwrites()) else { return self.drop_handle(id) };
+        handle.moved = true;
+        let (inode, strand) = (handle.inode, handle.system.as_ref().map(|system| system.strand));
+        if let Some(same) = self.inodes.get_mut(&inode) {
+            same.retain(|other| *other != id);
+        }
+        if self.moved.len() >= MOVED && !self.moved.contains_key(path) {
+            let forgotten: Vec<HandleId> = self.moved.drain().flat_map(|(_, ids)| ids).collect();
+            forgotten.into_iter().for_each(|id| self.drop_handle(id));
+        }
+        let ids = self.moved.entry(path.to_owned()).or_default();
+        let handles = &self.handles;
+        let of = |id: &HandleId| handles.get(id).and_then(|handle| handle.system.as_ref()).map(|system| system.strand);
+        let replaced = ids.iter().position(|other| of(other) == strand).or((ids.len() >= KEPT).then_some(0));
+        let gone = replaced.map(|at| ids.remove(at));
+        ids.push(id);
+        if let Some(gone) = gone {
+            self.handles.remove(&gone);
+        }
     }
 
     /// Records of a process are missing.
@@ -256,6 +256,7 @@ impl Ledger {
             .map(|all| all.iter().copied().filter(|other| *other != id).collect())
             .unwrap_or_default();
         let now = self.arrival(id, write);
+        let moved = self.handles.get(&id).and_then(|handle| self.moved.get(handle.path.as_deref()?)).cloned().unwrap_or_default();
         for other in &others {
             if let Some(handle) = self.handles.get_mut(other)
                 && handle.intruder.is_none()
@@ -276,7 +277,7 @@ impl Ledger {
         {
             verdicts.push(Verdict::Torn { handle: id, other, before: before.clone(), conflict, after: Some(now.clone()) });
         }
-        for other in others {
+        for other in others.into_iter().chain(moved) {
             verdicts.extend(self.compare(id, other, &now, before.as_ref()));
         }
     }
@@ -321,158 +322,4 @@ impl Ledger {
         let one_loop = their_opened.thread == now.thread && !their_opened.gave_way(theirs) && !mine_opened.gave_way(now);
         (!ordered && !guarded && !one_loop).then_some(Verdict::Overwritten { handle: id, other: other_id, observed: false })
     }
-}
-
-/// At which of the two layers a write counts.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Layer {
-    /// The program's own call.
-    Program,
-    /// Part of such a call, or the flush of earlier ones.
-    Below,
-}
-
-impl Handle {
-    fn new(process: ProcessId, fd: i32, inode: u64) -> Handle {
-        Handle {
-            process,
-            fd,
-            inode,
-            path: None,
-            mode: None,
-            append: false,
-            opened: None,
-            level: WriteLevel::System,
-            upper: FxHashMap::default(),
-            records: FxHashMap::default(),
-            past: Vec::new(),
-            writes: Vec::new(),
-            by_line: false,
-            pending: 0,
-            system: None,
-            last: None,
-            mid_record: false,
-            intruder: None,
-            closed: false,
-        }
-    }
-
-    /// Where the program last wrote, as opposed to flushed.
-    pub fn last_write(&self) -> Option<&Point> {
-        self.last.as_ref().or(self.system.as_ref())
-    }
-
-    /// Standard output and error: mixed lines there are cosmetic.
-    pub fn is_standard(&self) -> bool {
-        (0..=2).contains(&self.fd)
-    }
-
-    /// Writes at a position of its own, from the start of the file.
-    fn overwrites(&self) -> bool {
-        self.mode == Some(OpenMode::Write) && !self.append
-    }
-
-    /// Writes where the file, or a position shared with others, ends.
-    fn shares_end(&self) -> bool {
-        self.append || self.mode.is_none()
-    }
-
-    fn level_of(&mut self, write: &Write) -> Layer {
-        if write.level < self.level {
-            self.level = write.level;
-        }
-        if write.level == self.level { Layer::Program } else { Layer::Below }
-    }
-
-    fn program_writes(&mut self, id: HandleId, write: &Write, verdicts: &mut Vec<Verdict>) {
-        let entry = &write.entry;
-        let strand = entry.point.strand;
-        self.by_line |= entry.ends_line;
-        self.pending = self.pending.saturating_add(write.length);
-        for (other, record) in &mut self.records {
-            if *other != strand {
-                record.intrude(&entry.point);
-            }
-        }
-        let goes_on = self.records.get(&strand).is_some_and(|record| record.goes_on_with(entry, self.by_line));
-        if goes_on && let Some(record) = self.records.get_mut(&strand) {
-            let split = record.take(entry);
-            let record = record.clone();
-            match split {
-                Some(conflict) => verdicts.push(Verdict::Split { handle: id, record, conflict, observed: true }),
-                None => self.may_be_split(id, &record, verdicts),
-            }
-        } else {
-            if let Some(finished) = self.records.insert(strand, Record::new(entry)) {
-                self.keep_record(finished);
-            }
-        }
-        self.may_split_others(id, &entry.point, verdicts);
-        self.upper.insert(strand, entry.point.clone());
-        self.last = Some(entry.point.clone());
-        keep(&mut self.writes, entry.point.clone(), |a, b| a.strand == b.strand && a.stack == b.stack);
-    }
-
-    /// The record that just grew, against earlier writes of others.
-    fn may_be_split(&self, id: HandleId, record: &Record, verdicts: &mut Vec<Verdict>) {
-        let conflict = self.writes.iter().find(|write| record.can_be_split_by(write));
-        verdicts.extend(conflict.map(|conflict| Verdict::Split {
-            handle: id,
-            record: record.clone(),
-            conflict: conflict.clone(),
-            observed: false,
-        }));
-    }
-
-    /// This write against earlier records of others, and against their single writes.
-    fn may_split_others(&self, id: HandleId, now: &Point, verdicts: &mut Vec<Verdict>) {
-        if let Some(record) = self.past.iter().find(|record| record.can_be_split_by(now)) {
-            verdicts.push(Verdict::Split { handle: id, record: record.clone(), conflict: now.clone(), observed: false });
-        }
-        let free = |other: &&Point| other.strand != now.strand && !other.is_before(now) && !other.is_guarded(other, now);
-        if let Some(other) = self.writes.iter().find(|other| free(other) && other.thread != now.thread) {
-            verdicts.push(Verdict::Unordered { handle: id, first: other.clone(), second: now.clone() });
-        }
-    }
-
-    fn keep_record(&mut self, record: Record) {
-        if record.writes() > 1 {
-            keep(&mut self.past, record, |a, b| a.is_like(b));
-        }
-    }
-
-    /// Does what has now gone to the system leave the rest of a record behind?
-    fn is_mid_record(&mut self, write: &Write) -> bool {
-        let known = write.length > 0;
-        self.pending = if known { self.pending.saturating_sub(write.length) } else { 0 };
-        self.pending > 0 && self.level != WriteLevel::System
-    }
-
-    /// A part of the strand's record had gone to the system before, and now goes the next.
-    fn continues(&self, strand: StrandId, before: Option<&Point>) -> bool {
-        let Some((record, before)) = self.records.get(&strand).zip(before) else { return false };
-        record.writes() > 1 && before.strand == strand && record.first.time <= before.time
-    }
-
-    fn close(&mut self) {
-        for record in std::mem::take(&mut self.records).into_values() {
-            self.keep_record(record);
-        }
-        self.upper.clear();
-        self.mid_record = false;
-        self.intruder = None;
-        self.closed = true;
-    }
-}
-
-/// The last of its kind is kept, of few kinds.
-fn keep<T>(list: &mut Vec<T>, new: T, same: impl Fn(&T, &T) -> bool) {
-    if let Some(old) = list.iter_mut().find(|old| same(old, &new)) {
-        *old = new;
-        return;
-    }
-    if list.len() >= KEPT {
-        list.remove(0);
-    }
-    list.push(new);
 }

@@ -49,6 +49,16 @@ pub fn is_reached_by_a_global(world: &World, process: ProcessId, stack: StackId)
     })
 }
 
+/// Is the object that is accessed there the value of a global variable itself, and not of something below it?
+pub fn is_held_by_a_global(world: &World, process: ProcessId, stack: StackId) -> bool {
+    let parts = || {
+        let definitions = world.definitions(process)?;
+        let path = definitions.site_of(stack)?.path.as_deref()?;
+        Some(path.matches(['.', '[']).count())
+    };
+    parts().is_some_and(|parts| parts <= 1) && is_reached_by_a_global(world, process, stack)
+}
+
 fn is_local(code: &Code, name: &str) -> bool {
     code.locals.iter().any(|local| local == name)
 }

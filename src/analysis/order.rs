@@ -66,6 +66,18 @@ impl World {
             Event::Observe { channel } => self.observe(strand, *channel),
             Event::Put { channel, item } => self.put(strand, *channel, *item),
             Event::Got { channel, item } => self.got(strand, *channel, *item),
+            Event::JobBegin => {
+                if let Some(strand) = self.strands.get_mut(strand) {
+                    strand.clock.publish();
+                    strand.jobs.begin(strand.clock.moment());
+                }
+            }
+            Event::JobEnd => {
+                if let Some(strand) = self.strands.get_mut(strand) {
+                    strand.clock.publish();
+                    strand.jobs.end();
+                }
+            }
             Event::LockNew { lock, kind, stack } => {
                 self.add_lock(process, *lock, *kind, Some(*stack));
             }

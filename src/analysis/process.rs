@@ -76,6 +76,8 @@ pub(super) struct TaskState {
 pub(super) struct Channels {
     by_id: FxHashMap<ChannelId, Channel>,
     order: VecDeque<ChannelId>,
+    /// Channels whose object is gone: who waited for it may say so a little later.
+    ended: VecDeque<ChannelId>,
     forgotten: Option<Told>,
 }
 
@@ -100,6 +102,7 @@ struct Items {
 const MOST_ITEMS: usize = 1 << 14;
 
 const REMEMBERED_CHANNELS: usize = 1 << 16;
+const ENDED_CHANNELS: usize = 256;
 
 impl Channels {
     pub fn signal(&mut self, id: ChannelId, stamp: &Stamp, ends: Option<Moment>) {
@@ -147,9 +150,16 @@ impl Channels {
         items.waiting.remove(&item).map(|(told, _)| told)
     }
 
-    /// The object behind the channel is gone: nobody can observe it any more.
+    /// The object behind the channel is gone: nobody can observe it any more, except for calls that are under way.
     pub fn end(&mut self, id: ChannelId) {
-        self.by_id.remove(&id);
+        if self.by_id.contains_key(&id) {
+            self.ended.push_back(id);
+            if self.ended.len() > ENDED_CHANNELS
+                && let Some(oldest) = self.ended.pop_front()
+            {
+                self.by_id.remove(&oldest);
+            }
+        }
     }
 
     pub fn observe(&self, id: ChannelId) -> Option<(&Told, Option<Moment>)> {

@@ -4,7 +4,7 @@
 use std::collections::VecDeque;
 use std::sync::{Arc, OnceLock};
 
-use super::clock::{Clock, Knowledge, Known, Moment, Stamp};
+use super::clock::{Clock, Knowledge, Known, Moment, Stamp, Told};
 use super::lock::Held;
 use crate::event::{Awaited, Patience, ProcessId, StackId, TaskId, TextId, ThreadToken, Tid};
 
@@ -56,10 +56,73 @@ pub struct Strand {
     pub blocked: Option<Blocked>,
     /// How often it gave way to others of its event loop.
     pub turns: u64,
+    /// What it does for a pool, one piece after the other.
+    pub jobs: Jobs,
     /// Chains of ended strands that it has waited for, with their last moment: a strand that it starts may go on on one.
     pub heirs: Vec<Moment>,
     /// The last publication, once ended: for those who join it later.
     pub farewell: Option<Stamp>,
+}
+
+/// Pieces of work that a pool's thread does. Two of them are only ordered by what they tell each other.
+#[derive(Debug, Clone, Default)]
+pub struct Jobs {
+    /// What was known where the last thing that it got out of a queue was put in.
+    pub got: Option<Told>,
+    /// How many it has begun.
+    count: u32,
+    /// The first moment of the first one: what came before is for all of them.
+    first: Option<Moment>,
+    current: Option<Box<Job>>,
+}
+
+#[derive(Debug, Clone)]
+struct Job {
+    /// What was certainly over for it, whichever thread does it; if it was seen being handed to the pool.
+    known: Option<Knowledge>,
+    /// It has held a lock: then what it knows from others' critical sections is not followed.
+    locked: bool,
+}
+
+impl Jobs {
+    /// The piece that is being done, by number; 0 is none.
+    pub fn current(&self) -> u32 {
+        if self.current.is_some() { self.count } else { 0 }
+    }
+
+    pub fn begin(&mut self, now: Moment) {
+        self.first.get_or_insert(now);
+        let known = self.got.take().map(|told| {
+            let mut known = Knowledge::default();
+            known.join_told(&told);
+            known
+        });
+        self.current = Some(Box::new(Job { known, locked: false }));
+        self.count = self.count.saturating_add(1);
+    }
+
+    pub fn end(&mut self) {
+        self.current = None;
+    }
+
+    pub fn learns(&mut self, work: impl FnOnce(&mut Knowledge)) {
+        if let Some(known) = self.current.as_mut().and_then(|job| job.known.as_mut()) {
+            work(known);
+        }
+    }
+
+    pub fn locks(&mut self) {
+        if let Some(job) = &mut self.current {
+            job.locked = true;
+        }
+    }
+
+    /// Is what was done at that moment of the same thread, in an earlier piece, not known to be over to the present one?
+    pub fn leaves_open(&self, moment: Moment) -> bool {
+        let in_a_job = self.first.is_some_and(|first| moment.chain == first.chain && moment.tick >= first.tick);
+        let unknown = |job: &Job| job.known.as_ref().is_some_and(|known| !known.hard().includes(moment));
+        in_a_job && self.current.as_ref().is_some_and(|job| !job.locked && unknown(job))
+    }
 }
 
 impl Strand {
@@ -130,6 +193,7 @@ impl Strands {
             waiting: None,
             blocked: None,
             turns: 0,
+            jobs: Jobs::default(),
             heirs: Vec::new(),
             farewell: None,
         });

@@ -57,8 +57,7 @@ pub struct Entry {
     /// What it awaits is a future of its own: who fulfils it tells nothing (`sleep`), or only that it is its turn now
     /// (a lock), which another time it may be before the other.
     pub waits_alone: bool,
-    /// A server's own forgetting of threads that have ended.
-    pub reaps: bool,
+    pub qualname: String,
     /// Some loop changes what it walks: watched even while there is a single strand.
     pub walks_and_changes: bool,
     /// Events have been asked for.
@@ -179,7 +178,6 @@ pub fn learn(fixed: &Fixed, code: Obj, globals: Obj) -> Option<&'static Entry> {
     let owners = if layout.minor < 13 { owners(&copy, version) } else { Vec::new() };
     let walks_and_changes = walks_and_changes(&plan);
     let role = sync::role(&module, &copy.qualname);
-    let reaps = module == "socketserver" && copy.qualname.starts_with("_Threads.reap");
     let sleeps = module == "asyncio.tasks" && copy.qualname == "sleep";
     let tolerance =
         (0..copy.locals.len()).filter(|&slot| matches!(copy.locals[slot].as_str(), "exist_ok" | "missing_ok")).collect();
@@ -201,7 +199,7 @@ pub fn learn(fixed: &Fixed, code: Obj, globals: Obj) -> Option<&'static Entry> {
         code_units: if layout.minor < 12 { copy.bytecode } else { Vec::new() },
         sync: role,
         waits_alone: role == Some(Role::AsyncAcquire) || (role.is_none() && sleeps),
-        reaps,
+        qualname: copy.qualname,
         walks_and_changes,
         prepared: AtomicBool::new(false),
     };

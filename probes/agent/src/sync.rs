@@ -10,7 +10,7 @@ use crate::ffi::Obj;
 use crate::objects::type_info;
 use crate::state::{self, Fixed};
 use crate::thread::Thread;
-use crate::{callbacks, object, ring, stacks, tasks, thread};
+use crate::{callbacks, ffi, names, object, ring, stacks, tasks, thread};
 
 /// What a call of such a function does; `self` is its first argument.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -36,6 +36,8 @@ pub enum Role {
     AsyncRelease,
     /// `warnings._warn_unawaited_coroutine(coro)`.
     Unawaited,
+    /// A pool's thread does what was handed to the pool (`_WorkItem.run`).
+    Job,
     /// Another thread hands a callback to the event loop (`self`).
     SignalLoop,
     /// A callback is handed to the event loop (`Handle.__init__(callback, …)`).
@@ -65,6 +67,7 @@ impl Role {
                 | Role::AsyncSemaphoreNew
                 | Role::AsyncAcquire
                 | Role::UnittestRun
+                | Role::Job
         )
     }
 }
@@ -88,6 +91,10 @@ const FUNCTIONS: &[(&str, &str, Role)] = &[
     ("concurrent.futures._base", "Future.result", Role::Observe),
     ("concurrent.futures._base", "Future.exception", Role::Observe),
     ("concurrent.futures._base", "Future.done", Role::ObserveIfTrue),
+    ("concurrent.futures.thread", "_WorkItem.run", Role::Job),
+    ("multiprocessing.pool", "IMapIterator._set", Role::Signal),
+    ("multiprocessing.pool", "IMapUnorderedIterator._set", Role::Signal),
+    ("multiprocessing.pool", "IMapIterator.next", Role::Observe),
     ("asyncio.locks", "Event.set", Role::Signal),
     ("asyncio.locks", "Event.wait", Role::Observe),
     ("asyncio.locks", "Event.is_set", Role::ObserveIfTrue),
@@ -127,15 +134,20 @@ pub fn role(module: &str, qualname: &str) -> Option<Role> {
 pub fn entered(fixed: &Fixed, entry: &'static Entry, role: Role, frame: Obj) {
     let subject = argument(fixed, entry, frame, 0);
     let is_pools = is_semaphore(role) && called_from_pool(fixed, frame);
-    let concerns = !(subject.is_null() || is_pools);
+    let concerns = !(subject.is_null() || is_pools) && (role != Role::Job || has_several_workers(fixed, frame));
     if role.acts_on_return() {
         // What an earlier call in this place, left by an exception, was called on is of no concern.
-        state::with(|state, _| match concerns {
-            true => {
-                state.calls.set(frame as u64, subject as u64);
-            }
-            false => {
+        let word = match concerns {
+            true if is_channel(role) => channel_of(fixed, subject),
+            true => subject as u64,
+            false => 0,
+        };
+        state::with(|state, _| match word {
+            0 => {
                 state.calls.remove(frame as u64);
+            }
+            word => {
+                state.calls.set(frame as u64, word);
             }
         });
     }
@@ -155,6 +167,11 @@ pub fn entered(fixed: &Fixed, entry: &'static Entry, role: Role, frame: Obj) {
         Role::Put => item(fixed, Kind::Signal, subject, argument(fixed, entry, frame, 1)),
         Role::SemaphoreRelease | Role::AsyncRelease => lock(fixed, Kind::LockReleased, subject, frame, 0, 0),
         Role::SemaphoreAcquire => lock(fixed, Kind::LockWait, subject, frame, patience(fixed, entry, frame), 0),
+        Role::Job => {
+            // What another piece of work was told is not told to this one.
+            thread::current().observed.set((0, 0, 0));
+            tasks::say(thread::current(), ring::slot(Kind::JobBegin, thread::tid()));
+        }
         Role::Unawaited => crate::coroutines::dropped(fixed, frame, subject),
         Role::SignalLoop => {
             HANDED_OVER.fetch_add(1, Ordering::Relaxed);
@@ -186,17 +203,18 @@ pub fn suspends(fixed: &Fixed, frame: Obj) {
 
 /// The function returns `result`.
 pub fn returned(fixed: &Fixed, entry: &'static Entry, role: Role, frame: Obj, result: Obj) {
-    // Some functions forget `self` before they return (`Future.result` does), so it is the one that they were called with.
-    let Some(Some(subject)) = state::with(|state, _| state.calls.remove(frame as u64)) else { return };
-    let subject = (subject & !WAITS) as Obj;
+    // Some functions forget `self` before they return (`Future.result` does), and it may be gone by now: so it is the
+    // channel that they were called with, or of locks, which do not, the object.
+    let Some(Some(word)) = state::with(|state, _| state.calls.remove(frame as u64)) else { return };
+    let subject = (word & !WAITS) as Obj;
     tasks::strand(fixed, thread::current(), frame);
     let is_true = result == object!(_Py_TrueStruct);
     match role {
-        Role::Observe | Role::Meet => channel(fixed, Kind::Observe, subject),
+        Role::Observe | Role::Meet => tell(Kind::Observe, word, std::ptr::null_mut()),
         // Without a result it was left by an exception.
         Role::Get if result.is_null() => {}
-        Role::Get => item(fixed, Kind::Observe, subject, result),
-        Role::ObserveIfTrue if is_true => channel(fixed, Kind::Observe, subject),
+        Role::Get => tell(Kind::Observe, word, result),
+        Role::ObserveIfTrue if is_true => tell(Kind::Observe, word, std::ptr::null_mut()),
         Role::SemaphoreAcquire | Role::AsyncAcquire => {
             let kind = if is_true { Kind::LockAcquired } else { Kind::LockFailed };
             let patience = if role == Role::SemaphoreAcquire { patience(fixed, entry, frame) } else { 0 };
@@ -206,8 +224,14 @@ pub fn returned(fixed: &Fixed, entry: &'static Entry, role: Role, frame: Obj, re
         Role::AsyncSemaphoreNew => lock(fixed, Kind::LockNew, subject, frame, ASYNC_SEMAPHORE, initial(fixed, entry, frame)),
         Role::AsyncLockNew => lock(fixed, Kind::LockNew, subject, frame, ASYNC_LOCK, 0),
         Role::UnittestRun => crate::tests::case_over(),
+        Role::Job => tasks::say(thread::current(), ring::slot(Kind::JobEnd, thread::tid())),
         _ => {}
     }
+}
+
+/// Does its return tell something of a channel?
+fn is_channel(role: Role) -> bool {
+    matches!(role, Role::Observe | Role::ObserveIfTrue | Role::Get | Role::Meet)
 }
 
 fn is_semaphore(role: Role) -> bool {
@@ -224,6 +248,35 @@ fn called_from_pool(fixed: &Fixed, frame: Obj) -> bool {
     known.is_some_and(|entry| entry.module == "concurrent.futures.thread")
 }
 
+/// Is the pool, which the thread's own function has a weak reference to as its first argument, one of several threads?
+fn has_several_workers(fixed: &Fixed, frame: Obj) -> bool {
+    let layout = &fixed.layout;
+    let worker = layout.previous(frame);
+    if worker.is_null() || !called_from_pool(fixed, frame) {
+        return false;
+    }
+    let reference = layout.local(worker, 0);
+    if reference.is_null() || names::type_name(layout, layout.type_of(reference)) != "ReferenceType" {
+        return false;
+    }
+    // SAFETY: calls a weak reference, which gives a new reference to the pool or None; both are given back.
+    unsafe {
+        let pool = ffi::PyObject_CallObject(reference, std::ptr::null_mut());
+        if pool.is_null() {
+            ffi::PyErr_Clear();
+            return false;
+        }
+        let most = crate::hooks::of(pool, c"_max_workers");
+        ffi::Py_DecRef(pool);
+        if most.is_null() {
+            return false;
+        }
+        let several = layout.type_of(most) == object!(PyLong_Type) && names::small_int(layout, most).is_some_and(|most| most > 1);
+        ffi::Py_DecRef(most);
+        several
+    }
+}
+
 fn argument(fixed: &Fixed, entry: &Entry, frame: Obj, number: usize) -> Obj {
     if number >= entry.nlocalsplus {
         return std::ptr::null_mut();
@@ -232,7 +285,7 @@ fn argument(fixed: &Fixed, entry: &Entry, frame: Obj, number: usize) -> Obj {
     // An argument that an inner function uses lies in a cell.
     if !value.is_null() && fixed.layout.type_of(value) == object!(PyCell_Type) {
         // SAFETY: a cell's content follows its header.
-        return unsafe { crate::ffi::field(value, fixed.layout.header) };
+        return unsafe { ffi::field(value, fixed.layout.header) };
     }
     value
 }
@@ -242,7 +295,7 @@ fn initial(fixed: &Fixed, entry: &Entry, frame: Obj) -> u64 {
     if value.is_null() || fixed.layout.type_of(value) != object!(PyLong_Type) {
         return 1;
     }
-    crate::names::small_int(&fixed.layout, value).map_or(1, |value| value.max(0) as u64)
+    names::small_int(&fixed.layout, value).map_or(1, |value| value.max(0) as u64)
 }
 
 /// `acquire(self, blocking=True, timeout=None)`: 0 for ever, 1 with a timeout, 2 never.
@@ -264,10 +317,18 @@ pub fn channel(fixed: &Fixed, kind: Kind, subject: Obj) {
 
 /// The same with what is put into it or got out of it.
 pub fn item(fixed: &Fixed, kind: Kind, subject: Obj, item: Obj) {
+    tell(kind, channel_of(fixed, subject), item);
+}
+
+/// The id of the object's lifetime; 0 if it cannot be followed.
+fn channel_of(fixed: &Fixed, subject: Obj) -> u64 {
     let layout = &fixed.layout;
     type_info(layout, layout.type_of(subject));
-    let Some(id) = state::with(|state, _| state.objects.channel(layout, &mut state.names, subject)) else { return };
-    if id == 0 {
+    state::with(|state, _| state.objects.channel(layout, &mut state.names, subject)).unwrap_or(0)
+}
+
+fn tell(kind: Kind, channel: u64, item: Obj) {
+    if channel == 0 {
         return;
     }
     let thread = thread::current();
@@ -275,13 +336,13 @@ pub fn item(fixed: &Fixed, kind: Kind, subject: Obj, item: Obj) {
         signalled();
     } else if item.is_null() {
         // To be told again what nobody has added to is nothing new.
-        let observed = (id, thread.task(), SIGNALS.load(Ordering::Relaxed));
+        let observed = (channel, thread.task(), SIGNALS.load(Ordering::Relaxed));
         if thread.observed.replace(observed) == observed {
             return;
         }
     }
     let mut slot = ring::slot(kind, thread.tid());
-    (slot.a, slot.b) = (id, item as u64);
+    (slot.a, slot.b) = (channel, item as u64);
     tasks::say(thread, slot);
 }
 
@@ -328,6 +389,6 @@ fn handed_over(fixed: &Fixed, handle: Obj) {
     if !running.is_null() {
         channel(fixed, Kind::Observe, running);
         // SAFETY: the reference that `of` took.
-        unsafe { crate::ffi::Py_DecRef(running) };
+        unsafe { ffi::Py_DecRef(running) };
     }
 }

@@ -87,6 +87,7 @@ impl Finder<'_, '_, '_> {
             self.modifies(*index, write);
             self.acts(group, *index, write);
             self.selects(*index, write);
+            self.empties(group, *index, write);
         }
     }
 
@@ -166,6 +167,22 @@ impl Finder<'_, '_, '_> {
             }
         }
         self.windows_of(WindowKind::CheckThenAct, reads, &[], index, write);
+    }
+
+    /// Read-modify-write without a value: all elements are read, and then thrown away, with what has come since
+    /// (`batch = list(q)`, …, `q.clear()`).
+    fn empties(&mut self, group: &[usize], index: usize, write: &Access) {
+        if !matches!(write.operation, Operation::MethodCall { method: "clear", .. }) {
+            return;
+        }
+        let takes_all = |read: &Access| read.touch == Touch::Walk && read.key == NOTHING && read.owners & write.owners != 0;
+        let accesses = self.facts.accesses;
+        let reads = group
+            .iter()
+            .filter(|read| accesses.get(**read).is_some_and(|access| self.same(access, **read, write) && takes_all(access)))
+            .map(|read| (NOTHING, *read))
+            .collect();
+        self.windows_of(WindowKind::ReadModifyWrite, reads, &[], index, write);
     }
 
     /// Other writes of the same item or variable, which end what a check said about it. Counting checks go on.

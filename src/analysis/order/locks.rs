@@ -7,6 +7,9 @@ use super::super::strand::StrandId;
 use super::super::world::World;
 use crate::event::{Access, Action, KeyId, LockKind, ObjectId, ProcessId, StackId};
 
+/// Calls between a critical section and what is read in it for its sake.
+const CALLERS: usize = 6;
+
 impl World {
     pub(super) fn add_lock(
         &mut self,
@@ -59,6 +62,8 @@ impl World {
         // A task that waits for an asyncio lock takes others on the way.
         strand_state.waiting = strand_state.waiting.filter(|waiting| waiting.lock != lock);
         strand_state.clock.join_all(&held.signalled);
+        strand_state.jobs.learns(|known| known.join_all(&held.signalled));
+        strand_state.jobs.locks();
         if let Some(again) = strand_state.held.iter_mut().find(|entry| entry.lock == lock && held.kind == LockKind::RLock) {
             again.again = again.again.saturating_add(1);
             return;
@@ -171,16 +176,20 @@ impl World {
         }
         let whole = (access.object, KeyId::WHOLE);
         let part = (access.object, access.key);
-        let locks: smallvec::SmallVec<[LockId; 4]> =
-            state.held.iter().filter(|held| held.excludes).map(|held| held.lock).collect();
+        let held = || state.held.iter().filter(|held| held.excludes);
         if access.action == Action::Read {
-            if self.site(process, access.stack).is_some_and(|site| site.checks) {
-                for lock in locks {
-                    self.follow_sections(strand, lock, part);
-                }
+            let Some(site) = self.site(process, access.stack) else { return };
+            let (checks, returns) = (site.checks, site.returns);
+            let followed = held()
+                .filter(|held| checks || (returns && self.is_taken_by_caller(process, access.stack, held.stack)))
+                .map(|held| held.lock)
+                .collect::<smallvec::SmallVec<[LockId; 4]>>();
+            for lock in followed {
+                self.follow_sections(strand, lock, part);
             }
             return;
         }
+        let locks: smallvec::SmallVec<[LockId; 4]> = held().map(|held| held.lock).collect();
         for lock in locks {
             if let Some(lock) = self.locks.get_mut(lock) {
                 lock.note_write(part);
@@ -189,6 +198,17 @@ impl World {
                 }
             }
         }
+    }
+
+    /// Was the lock taken by a function that has called this one? What is returned to it is checked in the same critical
+    /// section: the predicate of a condition, `while not self.is_ready(): …`.
+    fn is_taken_by_caller(&self, process: ProcessId, here: StackId, taken: StackId) -> bool {
+        let Some(definitions) = self.definitions(process) else { return false };
+        let code = |site: u32| definitions.site(site).map(|site| site.code);
+        let users = |site: u32| definitions.site(site).is_some_and(|site| site.origin != super::super::Origin::Standard);
+        let Some((_, taker)) = definitions.walk(taken).find(|(_, entry)| users(entry.site)) else { return false };
+        let callers = definitions.walk(here).skip(1).take(CALLERS);
+        callers.into_iter().any(|(_, caller)| caller.parent == taker.parent && code(caller.site) == code(taker.site))
     }
 
     /// A check reads, in a critical section, what earlier critical sections of the same lock wrote: they are before it.

@@ -85,6 +85,7 @@ impl World {
         let Some((told, ends)) = process.channels.observe(channel) else { return };
         let Some(strand) = self.strands.get_mut(strand) else { return };
         strand.clock.join_told(told);
+        strand.jobs.learns(|known| known.join_told(told));
         if let Some(last) = ends
             && strand.heirs.len() < HEIRS
         {
@@ -107,7 +108,11 @@ impl World {
         let Some(process) = self.strands.get(strand).map(|strand| strand.process) else { return };
         let known = self.process_mut(process).and_then(|process| process.channels.take(channel, item));
         match (known, self.strands.get_mut(strand)) {
-            (Some(told), Some(strand)) => strand.clock.join_told(&told),
+            (Some(told), Some(strand)) => {
+                strand.clock.join_told(&told);
+                strand.jobs.learns(|known| known.join_told(&told));
+                strand.jobs.got = Some(told);
+            }
             _ => self.observe(strand, channel),
         }
     }
@@ -115,6 +120,7 @@ impl World {
     pub(super) fn join(&mut self, strand: StrandId, stamp: &Stamp, ends: Option<Moment>) {
         let Some(strand) = self.strands.get_mut(strand) else { return };
         strand.clock.join(stamp);
+        strand.jobs.learns(|known| known.join(stamp));
         if let Some(last) = ends
             && strand.heirs.len() < HEIRS
         {

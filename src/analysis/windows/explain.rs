@@ -76,8 +76,14 @@ impl Race<'_> {
         }
     }
 
+    /// It ends with everything being thrown away.
+    pub(super) fn empties(&self) -> bool {
+        let definitions = self.world.definitions(self.process);
+        definitions.and_then(|definitions| definitions.method_at(self.window.write.site)) == Some("clear")
+    }
+
     fn message(&self, subject: &Subject) -> String {
-        let (name, mine, other) = (&subject.name, self.who(&self.window.write), self.who(self.access));
+        let (name, mine, other) = (&subject.name, self.who(&self.window.write), self.other());
         match (self.kind, self.evidence) {
             _ if self.idempotent => {
                 format!("{name} can be set twice: {mine} and {other} both find it unset, and store the same object")
@@ -92,6 +98,12 @@ impl Race<'_> {
             (Kind::CheckThenAct, _) => format!(
                 "{name} can change between check and act: {mine} acts on a check that {other} can make outdated in between"
             ),
+            (_, Evidence::Observed) if self.empties() => {
+                format!("{name} lost what was added: {mine} read all of it, {other} changed it, then {mine} emptied it")
+            }
+            (_, _) if self.empties() => format!(
+                "{name} can lose what is added: {mine} reads all of it and then empties it, {other} can change it in between"
+            ),
             (_, Evidence::Observed) => format!(
                 "{name} lost an update: {mine} read it, {other} changed it, then {mine} stored a value worked out from the old one"
             ),
@@ -99,6 +111,15 @@ impl Race<'_> {
                 "{name} can lose updates: {mine} reads it and stores a value worked out from that, {other} can change it in between"
             ),
         }
+    }
+
+    /// Who comes in between: of two pieces of a pool's work that one thread did, the other one.
+    fn other(&self) -> String {
+        if self.is_one_thread() { "another job of the pool".to_owned() } else { self.who(self.access) }
+    }
+
+    fn is_one_thread(&self) -> bool {
+        self.window.write.strand == self.access.strand
     }
 
     fn who(&self, past: &Past) -> String {
@@ -186,7 +207,7 @@ impl Race<'_> {
 
     /// The split that nothing forbids.
     fn interleaving(&self) -> Vec<Turn> {
-        if self.evidence == Evidence::Observed {
+        if self.evidence == Evidence::Observed || self.is_one_thread() {
             return Vec::new();
         }
         let (mine, other) = (self.window.write.strand, self.access.strand);

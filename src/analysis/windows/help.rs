@@ -20,7 +20,8 @@ pub fn for_window(race: &Race<'_>, subject: &Subject) -> String {
     if let Some(idiom) = idiom(race) {
         return idiom;
     }
-    let tasks = race.world.same_loop(race.window.write.strand, race.access.strand);
+    let (mine, other) = (race.window.write.strand, race.access.strand);
+    let tasks = mine != other && race.world.same_loop(mine, other);
     if tasks {
         format!("hold one asyncio.Lock {from_to}, in every task that changes {}; or do not await in between", subject.name)
     } else {
@@ -56,6 +57,9 @@ fn held_here_only(race: &Race<'_>) -> Option<String> {
 }
 
 fn idiom(race: &Race<'_>) -> Option<String> {
+    if race.kind == Kind::ReadModifyWrite && race.empties() {
+        return Some("put a new one in its place in one step and read the old one (`all, it = it, []`), take its elements out one by one, or hold one lock from the read to the clear()".to_owned());
+    }
     if race.kind != Kind::CheckThenAct {
         return None;
     }

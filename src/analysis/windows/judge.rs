@@ -4,8 +4,9 @@
 use super::activation::{Closed, Which};
 use super::shadow::{ObjectShadow, Past};
 use crate::analysis::definitions::Site;
+use crate::analysis::naming;
 use crate::analysis::world::World;
-use crate::event::{Action, KeyId, ObjectId, ProcessId, Shape, Value};
+use crate::event::{Action, KeyId, ObjectId, ProcessId, Shape, StackId, Value};
 use crate::finding::Evidence;
 use racetrace_probes::plan::{SwitchWhy, WindowKind};
 
@@ -35,7 +36,7 @@ pub enum Latest {
 impl Case<'_> {
     pub fn judge(&self, window: &Closed, access: &Past, latest: Latest) -> Judgement {
         // The cheapest question, and nearly always the one that settles it, comes first.
-        let own = window.write.strand == access.strand;
+        let own = window.write.strand == access.strand && !self.in_other_job(window, access, latest);
         if own || protected(window, access) || !self.conflicts(window, access) {
             return Judgement::None;
         }
@@ -54,7 +55,7 @@ impl Case<'_> {
     fn judge_conflict(&self, window: &Closed, access: &Past, latest: Latest) -> Judgement {
         let (mine, other) = (window.write.strand, access.strand);
         if mine == other {
-            return Judgement::None;
+            return self.judge_jobs(window, access, latest);
         }
         let inside = access.sequence > window.read.sequence && access.sequence < window.write.sequence;
         let ordered = if inside { deterministic(self.world, window, access) } else { self.ordered(window, access, latest) };
@@ -68,6 +69,43 @@ impl Case<'_> {
         }
         let evidence = if inside { Evidence::Observed } else { self.without_split(window, other) };
         if self.idempotent(window, access, evidence) { Judgement::Idempotent(evidence) } else { Judgement::Race(evidence) }
+    }
+
+    /// Two pieces of work that one thread of a pool did: another time two threads do them at once.
+    fn judge_jobs(&self, window: &Closed, access: &Past, latest: Latest) -> Judgement {
+        if !self.in_other_job(window, access, latest) || protected(window, access) {
+            return Judgement::None;
+        }
+        let evidence = self.without_split(window, access.strand);
+        if self.idempotent(window, access, evidence) { Judgement::Idempotent(evidence) } else { Judgement::Race(evidence) }
+    }
+
+    /// Are they in different pieces of a pool's work, of which the later need not have known of the earlier, and is the
+    /// subject one that does not belong to the thread (as what it keeps in a `threading.local` does)?
+    fn in_other_job(&self, window: &Closed, access: &Past, latest: Latest) -> bool {
+        let jobs = (window.write.job, access.job);
+        if jobs.0 == 0 || jobs.1 == 0 || jobs.0 == jobs.1 || window.read.job != jobs.0 || window.write.strand != access.strand {
+            return false;
+        }
+        let earlier = if latest == Latest::Window { access.moment } else { window.write.moment };
+        let open = self.world.strand(access.strand).is_some_and(|strand| strand.jobs.leaves_open(earlier));
+        open && [window.write.stack, access.stack].iter().any(|stack| self.is_everybodys(window.key, *stack))
+    }
+
+    /// A variable of a module or class, or what such a variable of a module holds itself.
+    fn is_everybodys(&self, key: KeyId, stack: StackId) -> bool {
+        let shape = self.world.shape(self.process, self.object);
+        match shape {
+            Some(Shape::Module | Shape::Class) => true,
+            Some(Shape::Cell) => false,
+            _ => naming::is_held_by_a_global(self.world, self.process, stack) && (key == KeyId::WHOLE || self.is_name(key)),
+        }
+    }
+
+    /// A text that does not tell threads apart.
+    fn is_name(&self, key: KeyId) -> bool {
+        let label = self.world.definitions(self.process).and_then(|definitions| definitions.key(key)).unwrap_or_default();
+        !label.is_empty() && !label.chars().any(|letter| letter.is_ascii_digit() || letter == ' ')
     }
 
     pub fn kind(&self, which: Which) -> WindowKind {
@@ -109,7 +147,8 @@ impl Case<'_> {
 
     /// How sure a window is that was not seen split.
     fn without_split(&self, window: &Closed, other: crate::analysis::StrandId) -> Evidence {
-        if self.world.free_threaded(self.process) || window.split || self.world.same_loop(window.write.strand, other) {
+        let same_loop = window.write.strand != other && self.world.same_loop(window.write.strand, other);
+        if self.world.free_threaded(self.process) || window.split || same_loop {
             return Evidence::Possible;
         }
         let Which::Window(code, index) = window.which else { return Evidence::Possible };

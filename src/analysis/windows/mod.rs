@@ -101,6 +101,7 @@ impl Now<'_> {
             value,
             locks: strand.snapshot(),
             turns: strand.turns,
+            job: strand.jobs.current(),
             known: (shared && self.access.action != Action::Read).then(|| clock.knowledge().hard().clone()),
         })
     }
@@ -245,6 +246,10 @@ fn touch<'a>(shadow: &'a mut Shadow, now: &Now<'_>) -> Option<(bool, &'a ObjectS
     let moment = strand.clock.moment();
     let action = now.access.action;
     let object = shadow.object_or(now.access.object, || ObjectShadow::new(now.strand, moment, action));
+    let job = strand.jobs.current();
+    if job != 0 {
+        object.touch_in(job);
+    }
     let newly_shared = object.touch(now.strand, now.world.sequence(), |object| {
         strand.birth.as_ref().is_none_or(|birth| !birth.includes(object.first) && object.first.chain != moment.chain)
     });

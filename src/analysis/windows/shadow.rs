@@ -28,6 +28,8 @@ pub struct Past {
     pub locks: Option<Arc<[Held]>>,
     /// How often its strand had given way before.
     pub turns: u64,
+    /// Which piece of work of a pool it was part of; 0 for none.
+    pub job: u32,
     /// What its strand knew to be over; only kept for writes to subjects that several strands touch.
     pub known: Option<Known>,
 }
@@ -102,6 +104,9 @@ pub struct ObjectShadow {
     /// run time (it was not there when they were started).
     touched: SmallVec<[Touch; 2]>,
     last: StrandId,
+    /// The piece of a pool's work in which it was touched last, and whether there were several.
+    job: u32,
+    in_several_jobs: bool,
     keys: Vec<KeyId>,
 }
 
@@ -118,11 +123,17 @@ const TOUCHES: usize = 64;
 impl ObjectShadow {
     pub fn new(strand: StrandId, first: Moment, action: Action) -> ObjectShadow {
         let creator = (action != Action::Read).then_some(strand);
-        ObjectShadow { creator, first, touched: SmallVec::new(), last: strand, keys: Vec::new() }
+        ObjectShadow { creator, first, touched: SmallVec::new(), last: strand, job: 0, in_several_jobs: false, keys: Vec::new() }
     }
 
     pub fn shared(&self) -> bool {
-        self.touched.len() > 1
+        self.touched.len() > 1 || self.in_several_jobs
+    }
+
+    /// It is touched in that piece of work, by the strand that touched it before.
+    pub fn touch_in(&mut self, job: u32) {
+        self.in_several_jobs |= self.job != 0 && self.job != job;
+        self.job = job;
     }
 
     pub fn touch_of(&self, strand: StrandId) -> Option<Touch> {

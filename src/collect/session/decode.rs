@@ -85,6 +85,8 @@ pub fn decode(slot: &Slot, kind: Kind, blob: Blob<'_>) -> Option<Event> {
             }
         }
         Kind::Hear => Event::Hear,
+        Kind::JobBegin => Event::JobBegin,
+        Kind::JobEnd => Event::JobEnd,
         Kind::CoroutineDropped => {
             Event::CoroutineDropped { name: text, made: stack, file: TextId(low(slot.a)), line: low(slot.b) }
         }

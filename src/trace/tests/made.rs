@@ -111,7 +111,9 @@ fn event(numbers: &mut Numbers) -> Event {
         14 => Event::Suspend { stack },
         15 => Event::TaskEnd { task },
         16 => Event::Signal { channel },
-        17 => match numbers.below(3) {
+        17 => match numbers.below(5) {
+            3 => Event::JobBegin,
+            4 => Event::JobEnd,
             0 => Event::Observe { channel },
             1 => Event::Put { channel, item: 7 },
             _ => Event::Got { channel, item: u64::MAX },

@@ -89,6 +89,8 @@ events! {
     42 Detail Put { channel, item }
     43 Detail Got { channel, item }
     44 Detail PathFailed { path, effect, tolerant, stack, frame }
+    45 Detail JobBegin {}
+    46 Detail JobEnd {}
 }
 
 /// The six low bits of the head byte are the event's tag.

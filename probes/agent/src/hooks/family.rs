@@ -10,7 +10,7 @@ use crate::hooks::{Call, exchange_all, of};
 use crate::layout::Layout;
 use crate::state::{self, Fixed};
 use crate::table::mix2;
-use crate::{names, object, ring, stacks, tasks, thread};
+use crate::{codes, names, object, ring, stacks, tasks, thread};
 
 pub fn start(layout: &Layout) {
     // SAFETY: imports builtin modules.
@@ -55,11 +55,31 @@ fn waits(call: &Call) -> Obj {
     let result = call.go_on();
     if !result.is_null()
         && let Some(fixed) = state::fixed()
-        && thread::outermost(|| is_child(&fixed.layout, result)) == Some(true)
+        && thread::outermost(|| is_child(&fixed.layout, result) && !only_tidies(fixed)) == Some(true)
     {
         heard();
     }
     result
+}
+
+/// Before a process is started, `multiprocessing` clears away those that have ended: another time they still run then.
+fn only_tidies(fixed: &Fixed) -> bool {
+    let layout = &fixed.layout;
+    let mut frame = tasks::current_frame(layout);
+    [
+        ("multiprocessing.popen_fork", "Popen.poll"),
+        ("multiprocessing.process", "_cleanup"),
+        ("multiprocessing.process", "BaseProcess.start"),
+    ]
+    .into_iter()
+    .all(|(module, qualname)| {
+        let entry = if frame.is_null() { None } else { codes::learn(fixed, layout.code(frame), layout.globals(frame)) };
+        let fits = entry.is_some_and(|entry| entry.module == module && entry.qualname == qualname);
+        if fits {
+            frame = layout.previous(frame);
+        }
+        fits
+    })
 }
 
 fn is_child(layout: &Layout, result: Obj) -> bool {

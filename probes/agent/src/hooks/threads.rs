@@ -261,7 +261,7 @@ fn only_tidies(fixed: &Fixed, frame: Obj) -> bool {
         let layout = &fixed.layout;
         let Some(entry) = codes::learn(fixed, layout.code(at), layout.globals(at)) else { return false };
         match entry.module.as_str() {
-            _ if entry.reaps => return true,
+            "socketserver" => return entry.qualname.starts_with("_Threads.reap"),
             "threading" => at = fixed.layout.previous(at),
             _ => return false,
         }
