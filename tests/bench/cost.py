@@ -26,8 +26,8 @@ PEERS = ("settrace", "threadcheck")
 # program, what it is, bound of the wall time, size (full, quick), peers
 ROWS = [
     ("web", "threaded web handler, real requests", 1.5, (1500, 300), ()),
-    ("queues", "queue pipeline", 1.5, (120_000, 12_000), ("settrace",)),
-    ("map_reduce", "map-reduce on a thread pool", 1.5, (4_000, 800), ("settrace",)),
+    ("queues", "queue pipeline", 1.5, (120_000, 12_000), ("settrace", "threadcheck")),
+    ("map_reduce", "map-reduce on a thread pool", 1.5, (4_000, 800), ("settrace", "threadcheck")),
     ("locks", "tight lock loop", None, (3_000_000, 600_000), ("settrace", "threadcheck")),
     ("attributes", "attributes, one thread", 1.5, (200_000, 20_000), ("settrace",)),
     ("imports", "import-heavy start-up", 1.5, ("", ""), ("settrace",)),
@@ -61,9 +61,8 @@ def command(way, tool, python, program, size):
     if way == "settrace":
         return [python, os.path.join(HERE, "peer_settrace.py")] + arguments
     if way == "threadcheck":
-        peer = os.path.join(os.path.dirname(python), "threadcheck")
-        # It passes no arguments on: the program runs at its own size.
-        return [peer, "run", "-q", arguments[0]] if os.path.exists(peer) else None
+        installed = os.path.exists(os.path.join(os.path.dirname(python), "threadcheck"))
+        return [python, os.path.join(HERE, "peer_threadcheck.py")] + arguments if installed else None
     return [python] + arguments
 
 
