@@ -170,12 +170,15 @@ impl Sampler {
         // What is claimed is read again, all at one moment; till then each place is read once.
         self.target.python.memory.keep();
         let views = self.views()?;
+        // Behind the frames: what lies in them is to be as old as they are, or newer.
+        self.target.python.memory.foresee();
         self.announce_threads(&views);
         let mut strands: Vec<Strand> = views.into_iter().map(|view| self.thread_strand(view)).collect();
         let seen = strands.len();
         strands.extend(self.task_strands(&strands));
         self.counts.tasks = self.counts.tasks.max((strands.len() - seen) as u64);
         self.read(&mut strands);
+        self.target.python.memory.note();
         self.target.python.memory.let_go();
         let sure = if strands.iter().any(Strand::is_of_interest) {
             verify::at_one_moment(&self.target.python, self.target.process.pid, &mut strands)?
