@@ -20,12 +20,11 @@ pub struct Switches<'a> {
 }
 
 impl Switches<'_> {
-    /// The first switch point inside, strong ones before weak ones, and whether a suspension is inside.
+    /// The first switch point inside, suspensions before other strong ones before weak ones, and whether a suspension is
+    /// inside.
     #[must_use]
     pub fn inside(&self, region: &Region, write: u32) -> (Option<Switch>, bool) {
-        let mut strong: Option<Switch> = None;
-        let mut weak: Option<Switch> = None;
-        let mut suspends = false;
+        let (mut suspension, mut strong, mut weak) = (None, None, None);
         // The interpreter checks after a call, so a read that is one has its switch point inside.
         let reads = region.reads.iter().filter(|read| self.is_call(**read));
         let mut all: Vec<u32> = reads.chain(&region.inside).copied().collect();
@@ -33,9 +32,12 @@ impl Switches<'_> {
         for index in all {
             let jumps = |target: u32| target == write || region.inside.binary_search(&target).is_ok();
             let Some(why) = self.why(index as usize, jumps) else { continue };
-            suspends |= why == SwitchWhy::Suspension;
             let offset = self.flow.list().get(index as usize).map_or(0, |instruction| instruction.offset);
-            let first = if why == SwitchWhy::Operator { &mut weak } else { &mut strong };
+            let first = match why {
+                SwitchWhy::Suspension => &mut suspension,
+                SwitchWhy::Operator => &mut weak,
+                _ => &mut strong,
+            };
             first.get_or_insert(Switch { offset, why });
         }
         if strong.is_none() && (self.version.free_threaded || self.version.minor <= 9) {
@@ -43,7 +45,8 @@ impl Switches<'_> {
             let offset = self.flow.list().get(at as usize).map_or(0, |instruction| instruction.offset);
             strong = Some(Switch { offset, why: SwitchWhy::Anywhere });
         }
-        (strong.or(weak), suspends)
+        let suspends = suspension.is_some();
+        (suspension.or(strong).or(weak), suspends)
     }
 
     fn is_call(&self, index: u32) -> bool {

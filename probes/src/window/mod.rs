@@ -2,14 +2,16 @@
 //! branches that lead to it. It knows no other function.
 
 use crate::access::{Access, Space};
+use crate::call::calls;
 use crate::code::Code;
 use crate::control::Control;
 use crate::depend::{self, Dependence, Source};
-use crate::flow::Flow;
+use crate::flow::{Flow, Value};
 use crate::handler::Handlers;
 use crate::ident::{Ident, Idents, NOTHING};
 use crate::instruction::NOWHERE;
 use crate::method::Touch;
+use crate::opcode::Op;
 use crate::path::Paths;
 use crate::plan::{Operation, Window, WindowKind};
 use crate::region::Regions;
@@ -222,6 +224,7 @@ impl Finder<'_, '_, '_> {
                 dominated: region.dominated,
                 switch,
                 suspends,
+                made: depend::stored(flow, write).first().is_some_and(|value| is_result(flow, *value)),
             });
         }
     }
@@ -259,4 +262,10 @@ impl Finder<'_, '_, '_> {
         }
         sources
     }
+}
+
+/// Is it what a call returned, or what an await gave?
+fn is_result(flow: &Flow, value: Value) -> bool {
+    flow.maker(value)
+        .is_some_and(|(_, maker)| calls(maker.op) || matches!(maker.op, Op::EndSend | Op::Send | Op::YieldFrom | Op::YieldValue))
 }

@@ -108,6 +108,12 @@ impl Case<'_> {
         !label.is_empty() && !label.chars().any(|letter| letter.is_ascii_digit() || letter == ' ')
     }
 
+    fn is_made(&self, which: Which) -> bool {
+        let Which::Window(code, index) = which else { return false };
+        let definitions = self.world.definitions(self.process);
+        definitions.and_then(|definitions| definitions.window(code, index)).is_some_and(|window| window.made)
+    }
+
     pub fn kind(&self, which: Which) -> WindowKind {
         let definitions = self.world.definitions(self.process);
         let kind = definitions.and_then(|definitions| match which {
@@ -194,7 +200,8 @@ impl Case<'_> {
 
     /// Both store the same object, or the same plain constant, where nothing was there, and nothing is done in between
     /// that could be done twice: whoever comes second changes nothing. Not for flags, whose test and setting guard
-    /// something else, nor for items of containers.
+    /// something else, nor for items of containers. But the same object as the result of a call or an await was made once,
+    /// for both: a single flight.
     fn idempotent(&self, window: &Closed, access: &Past, evidence: Evidence) -> bool {
         if self.kind(window.which) != WindowKind::CheckThenAct {
             return false;
@@ -204,6 +211,9 @@ impl Case<'_> {
             .shape(self.process, self.object)
             .is_some_and(|shape| matches!(shape, Shape::Module | Shape::Instance | Shape::Class | Shape::Cell));
         let same = same_value(window.write.value, access.value);
+        if same && matches!(access.value, Value::Object(..)) && self.is_made(window.which) {
+            return true;
+        }
         let flag = matches!(access.value, Value::Bool(_));
         variable && same && !flag && evidence == Evidence::Latent
     }
