@@ -71,7 +71,7 @@ const STRANGER: u32 = 65_534;
 /// A copy of racetrace that every user can run.
 fn for_everybody(home: &Path) -> PathBuf {
     let copy = home.join("racetrace");
-    fs::copy(racetrace().get_program(), &copy).expect("it can be copied");
+    fs::copy(env!("CARGO_BIN_EXE_racetrace"), &copy).expect("it can be copied");
     for path in [home, &copy] {
         fs::set_permissions(path, fs::Permissions::from_mode(0o755)).expect("it is ours");
     }

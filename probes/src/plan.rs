@@ -187,8 +187,8 @@ pub struct Window {
     pub switch: Option<Switch>,
     /// A suspension (await, yield) lies on some path inside.
     pub suspends: bool,
-    /// What is stored is the result of a call or of an await.
-    pub made: bool,
+    /// What is stored is the result of a task or future that others may wait for, too.
+    pub shared: bool,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]

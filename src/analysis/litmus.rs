@@ -324,7 +324,7 @@ fn window(kind: WindowKind, path: &str, switch: Option<SwitchWhy>) -> Plan {
         dominated: true,
         switch: switch.map(|why| Switch { offset: CALL, why }),
         suspends: switch == Some(SwitchWhy::Suspension),
-        made: false,
+        shared: false,
     };
     let check = kind == WindowKind::CheckThenAct;
     let watches = vec![watch(READ, path, check), watch(WRITE, path, false), watch(STORE, path, false)];

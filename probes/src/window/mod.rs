@@ -1,8 +1,8 @@
 //! The windows of one function: which write depends on which reads of the same subject, by the value it stores or by the
 //! branches that lead to it. It knows no other function.
 
-use crate::access::{Access, Space};
-use crate::call::calls;
+use crate::access::{Access, Space, called_name};
+use crate::call::{Call, calls};
 use crate::code::Code;
 use crate::control::Control;
 use crate::depend::{self, Dependence, Source};
@@ -224,7 +224,7 @@ impl Finder<'_, '_, '_> {
                 dominated: region.dominated,
                 switch,
                 suspends,
-                made: depend::stored(flow, write).first().is_some_and(|value| is_result(flow, *value)),
+                shared: depend::stored(flow, write).first().is_some_and(|value| is_shared_result(self.facts, *value)),
             });
         }
     }
@@ -264,8 +264,19 @@ impl Finder<'_, '_, '_> {
     }
 }
 
-/// Is it what a call returned, or what an await gave?
-fn is_result(flow: &Flow, value: Value) -> bool {
-    flow.maker(value)
-        .is_some_and(|(_, maker)| calls(maker.op) || matches!(maker.op, Op::EndSend | Op::Send | Op::YieldFrom | Op::YieldValue))
+/// Is it what an await, or a `result()`, gave of something that was not made on the spot? Then others may have got the same.
+fn is_shared_result(facts: &Facts<'_>, value: Value) -> bool {
+    let (flow, list) = (facts.flow, facts.flow.list());
+    let Some((at, maker)) = flow.maker(value) else { return false };
+    let source = match maker.op {
+        Op::EndSend | Op::Send | Op::YieldFrom | Op::YieldValue => {
+            let begin = list.iter().take(at).rposition(|instruction| instruction.op == Op::GetAwaitable);
+            begin.map(|begin| flow.operand(begin, 1))
+        }
+        op if calls(op) => Call::at(flow, facts.code, at)
+            .filter(|call| called_name(facts.code, facts.idents, call) == Some("result"))
+            .and_then(|call| call.receiver.map(|(receiver, _)| receiver)),
+        _ => None,
+    };
+    source.is_some_and(|source| !flow.maker(source).is_some_and(|(_, maker)| calls(maker.op)))
 }

@@ -108,10 +108,12 @@ impl Case<'_> {
         !label.is_empty() && !label.chars().any(|letter| letter.is_ascii_digit() || letter == ' ')
     }
 
-    fn is_made(&self, which: Which) -> bool {
-        let Which::Window(code, index) = which else { return false };
-        let definitions = self.world.definitions(self.process);
-        definitions.and_then(|definitions| definitions.window(code, index)).is_some_and(|window| window.made)
+    /// Equal texts and numbers need not be the same result.
+    fn is_shared_result(&self, value: Value, which: Which) -> bool {
+        let (Value::Object(_, type_name), Which::Window(code, index)) = (value, which) else { return false };
+        let plain = ["str", "bytes", "int", "float", "complex", "tuple", "frozenset"];
+        let window = self.world.definitions(self.process).and_then(|definitions| definitions.window(code, index));
+        window.is_some_and(|window| window.shared) && !plain.contains(&self.world.text(self.process, type_name))
     }
 
     pub fn kind(&self, which: Which) -> WindowKind {
@@ -200,8 +202,8 @@ impl Case<'_> {
 
     /// Both store the same object, or the same plain constant, where nothing was there, and nothing is done in between
     /// that could be done twice: whoever comes second changes nothing. Not for flags, whose test and setting guard
-    /// something else, nor for items of containers. But the same object as the result of a call or an await was made once,
-    /// for both: a single flight.
+    /// something else, nor for items of containers. But one result of one task, stored by all who waited for it, was made
+    /// once: a single flight.
     fn idempotent(&self, window: &Closed, access: &Past, evidence: Evidence) -> bool {
         if self.kind(window.which) != WindowKind::CheckThenAct {
             return false;
@@ -211,7 +213,7 @@ impl Case<'_> {
             .shape(self.process, self.object)
             .is_some_and(|shape| matches!(shape, Shape::Module | Shape::Instance | Shape::Class | Shape::Cell));
         let same = same_value(window.write.value, access.value);
-        if same && matches!(access.value, Value::Object(..)) && self.is_made(window.which) {
+        if same && self.is_shared_result(access.value, window.which) {
             return true;
         }
         let flag = matches!(access.value, Value::Bool(_));
