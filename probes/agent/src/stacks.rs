@@ -128,7 +128,8 @@ impl Stacks {
 
 /// Code and instruction of each frame, in one word that tells paths apart; never 0.
 fn path(layout: &Layout, frame: Obj, top: u32, top_is_raw: bool) -> u64 {
-    let mut word = u64::from(top) << 1 | u64::from(top_is_raw);
+    // Spread first: offsets and the distances of code objects are alike.
+    let mut word = mix2(u64::from(top), u64::from(top_is_raw));
     let mut at = frame;
     for depth in 0..DEEPEST {
         if at.is_null() {
