@@ -23,12 +23,12 @@ def till(prices):
 
 
 def main():
-    tills = [threading.Thread(target=till, args=([5] * 20000,)) for _ in range(2)]
+    tills = [threading.Thread(target=till, args=([5] * 300_000,)) for _ in range(2)]
     for each in tills:
         each.start()
     for each in tills:
         each.join()
-    print("takings:", takings, "of", 2 * 20000 * with_tax(5))
+    print("takings:", takings, "of", 2 * 300_000 * with_tax(5))
 
 
 if __name__ == "__main__":
