@@ -186,11 +186,16 @@ impl Definitions {
         self.sites.get(id as usize)
     }
 
+    /// What is watched there.
+    pub fn operations_at(&self, site: SiteId) -> impl Iterator<Item = &Operation> {
+        let site = self.site(site).and_then(|site| Some((site.offset, self.codes.get(&site.code)?)));
+        let watches = site.into_iter().flat_map(|(offset, entry)| entry.plan.watches.iter().map(move |watch| (offset, watch)));
+        watches.filter(|(offset, watch)| watch.offset == *offset).map(|(_, watch)| &watch.operation)
+    }
+
     /// The method of a container that is called there.
     pub fn method_at(&self, site: SiteId) -> Option<&'static str> {
-        let site = self.site(site)?;
-        let watches = &self.codes.get(&site.code)?.plan.watches;
-        watches.iter().filter(|watch| watch.offset == site.offset).find_map(|watch| match &watch.operation {
+        self.operations_at(site).find_map(|operation| match operation {
             Operation::MethodCall { method, .. } => Some(*method),
             _ => None,
         })
@@ -198,9 +203,7 @@ impl Definitions {
 
     /// Is it (also) a test of a container's truth?
     pub fn tests_truth(&self, site: SiteId) -> bool {
-        let Some(site) = self.site(site) else { return false };
-        let watches = self.codes.get(&site.code).map_or(&[] as &[_], |entry| entry.plan.watches.as_slice());
-        watches.iter().any(|watch| watch.offset == site.offset && matches!(watch.operation, Operation::Truth { .. }))
+        self.operations_at(site).any(|operation| matches!(operation, Operation::Truth { .. }))
     }
 
     pub fn site_of(&self, stack: StackId) -> Option<&Site> {

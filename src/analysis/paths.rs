@@ -10,7 +10,7 @@ use super::findings::Findings;
 use super::interleaving;
 use super::naming;
 use super::picture::{self, Scene};
-use super::point::Point;
+use super::point::{Point, keep_last};
 use super::source;
 use super::world::World;
 use crate::event::{CodeId, Event, PathEffect, ProcessId, Record, StackId};
@@ -70,7 +70,9 @@ impl Detector for Paths {
                 let changes = self.number;
                 let path = self.path(world.text(record.process, *path));
                 let check = Check { process: record.process, point, changes };
-                keep(&mut path.checks, check, |a, b| a.point.strand == b.point.strand && a.point.stack == b.point.stack);
+                keep_last(&mut path.checks, KEPT, check, |a, b| {
+                    a.point.strand == b.point.strand && a.point.stack == b.point.stack
+                });
             }
             Event::PathUse { path, effect, tolerant, stack, .. } => {
                 let Some(point) = Point::of(world, record, *stack) else { return };
@@ -136,7 +138,7 @@ impl Paths {
                 tell(world, name, &window, change, Evidence::Possible, findings);
             }
         }
-        keep(&mut path.windows, window, |a, b| a.used.strand == b.used.strand && a.used.stack == b.used.stack);
+        keep_last(&mut path.windows, KEPT, window, |a, b| a.used.strand == b.used.strand && a.used.stack == b.used.stack);
     }
 
     fn changed(
@@ -154,7 +156,7 @@ impl Paths {
         for window in path.windows.iter().filter(|window| undoes(effect, window.effect) && can_land(world, window, &change)) {
             tell(world, name, window, &change, Evidence::Possible, findings);
         }
-        keep(&mut path.changes, change, |a, b| a.point.strand == b.point.strand && a.point.stack == b.point.stack);
+        keep_last(&mut path.changes, KEPT, change, |a, b| a.point.strand == b.point.strand && a.point.stack == b.point.stack);
     }
 
     /// An `except` clause around the use alone: the check is only a shortcut.
@@ -301,18 +303,6 @@ pub(super) fn help(effect: PathEffect) -> &'static str {
         PathEffect::MakeDirectory => "use os.makedirs(path, exist_ok=True)",
         PathEffect::Change => "change it without asking, and catch FileNotFoundError",
     }
-}
-
-/// The last of its kind is kept, of few kinds.
-fn keep<T>(list: &mut Vec<T>, new: T, same: impl Fn(&T, &T) -> bool) {
-    if let Some(old) = list.iter_mut().find(|old| same(old, &new)) {
-        *old = new;
-        return;
-    }
-    if list.len() >= KEPT {
-        list.remove(0);
-    }
-    list.push(new);
 }
 
 #[cfg(test)]

@@ -63,3 +63,15 @@ impl Point {
         })
     }
 }
+
+/// Keeps `new` in the place of what is `same`, or in the place of the oldest when there are `most`.
+pub fn keep_last<T>(list: &mut Vec<T>, most: usize, new: T, same: impl Fn(&T, &T) -> bool) {
+    if let Some(old) = list.iter_mut().find(|old| same(old, &new)) {
+        *old = new;
+        return;
+    }
+    if list.len() >= most {
+        list.remove(0);
+    }
+    list.push(new);
+}

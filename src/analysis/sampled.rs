@@ -20,6 +20,7 @@ mod files;
 mod inversions;
 mod loops;
 mod paths;
+mod sightings;
 mod waits;
 mod windows;
 mod working;
@@ -41,6 +42,13 @@ impl Who {
     fn of(state: &StrandState) -> Who {
         Who { thread: state.thread, task: state.task }
     }
+}
+
+/// Can the other strand do something while this one stands where it is? Tasks of one event loop come in only where the other
+/// is suspended; both are seen suspended.
+fn comes_between(one: &StrandState, other: &StrandState, suspends: bool) -> bool {
+    let tasks = one.task.is_some() && other.task.is_some();
+    Who::of(one) != Who::of(other) && (one.thread != other.thread || (tasks && suspends))
 }
 
 /// One sample, with what is needed to describe it.

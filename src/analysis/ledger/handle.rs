@@ -4,7 +4,7 @@
 use rustc_hash::FxHashMap;
 
 use super::{HandleId, KEPT, Verdict, Write};
-use crate::analysis::point::Point;
+use crate::analysis::point::{Point, keep_last};
 use crate::analysis::record::Record;
 use crate::analysis::strand::StrandId;
 use crate::event::{OpenMode, ProcessId, WriteLevel};
@@ -131,7 +131,7 @@ impl Handle {
         self.may_split_others(id, &entry.point, verdicts);
         self.upper.insert(strand, entry.point.clone());
         self.last = Some(entry.point.clone());
-        keep(&mut self.writes, entry.point.clone(), |a, b| a.strand == b.strand && a.stack == b.stack);
+        keep_last(&mut self.writes, KEPT, entry.point.clone(), |a, b| a.strand == b.strand && a.stack == b.stack);
     }
 
     /// The record that just grew, against earlier writes of others.
@@ -158,7 +158,7 @@ impl Handle {
 
     pub(super) fn keep_record(&mut self, record: Record) {
         if record.writes() > 1 {
-            keep(&mut self.past, record, |a, b| a.is_like(b));
+            keep_last(&mut self.past, KEPT, record, |a, b| a.is_like(b));
         }
     }
 
@@ -184,16 +184,4 @@ impl Handle {
         self.intruder = None;
         self.closed = true;
     }
-}
-
-/// The last of its kind is kept, of few kinds.
-fn keep<T>(list: &mut Vec<T>, new: T, same: impl Fn(&T, &T) -> bool) {
-    if let Some(old) = list.iter_mut().find(|old| same(old, &new)) {
-        *old = new;
-        return;
-    }
-    if list.len() >= KEPT {
-        list.remove(0);
-    }
-    list.push(new);
 }

@@ -2,24 +2,20 @@
 //! a window, and another on its way to the same subject, with nothing in front of either that could make it wait. Locks
 //! that they hold need not be looked at: neither was waiting for one, nor had one to take before it got there.
 
-use std::collections::HashMap;
-
 use super::describe::{access, is_in_users_code, name, place};
+use super::sightings::Sightings;
 use super::windows::{Inside, Story, accesses, collect, describe, nature, subject};
-use super::{Findings, Seen};
+use super::{Findings, Seen, comes_between};
 use crate::event::sample::{Ahead, Coming, OpenWindow, StrandState, SubjectValue};
 use crate::event::{KeyId, ObjectId, StackId};
 use crate::finding::{Evidence, Finding, Severity};
 
 #[derive(Debug, Default)]
 pub struct Comings {
-    /// In how many samples each pair of places was seen, and when last.
-    seen: HashMap<(StackId, StackId), (u32, u64)>,
+    /// Of pairs of places.
+    seen: Sightings<(StackId, StackId), 0x1_0000>,
 }
 
-/// A pair of places must be seen this often: one reading of a running process can be wrong in ways nobody thought of.
-const SIGHTINGS: u32 = 2;
-const MOST_PAIRS: usize = 1 << 16;
 /// Of strands at the same place a few are as good as hundreds.
 const MOST_STRANDS: usize = 64;
 
@@ -57,14 +53,7 @@ impl Comings {
     }
 
     fn tell(&mut self, seen: &Seen<'_>, one: &Inside<'_>, other: &On<'_>, is_inside: bool, findings: &mut Findings) {
-        if self.seen.len() >= MOST_PAIRS {
-            self.seen.clear();
-        }
-        let (sightings, last) = self.seen.entry((one.open.write, other.write)).or_default();
-        if *sightings == 0 || *last != seen.time {
-            (*sightings, *last) = (*sightings + 1, seen.time);
-        }
-        if *sightings >= SIGHTINGS {
+        if self.seen.are_enough((one.open.write, other.write), seen.time) {
             findings.add(finding(seen, one, other, is_inside));
         }
     }
@@ -101,11 +90,7 @@ pub(super) fn as_window<'a>(seen: &Seen<'a>, state: &'a StrandState, coming: &Co
 /// Can the other strand get to the subject while this one is inside its window?
 fn comes_into(one: &Inside<'_>, other: &On<'_>) -> bool {
     let same = one.open.object == other.object && one.open.key == other.key;
-    let strands = (one.state.thread, one.state.task) != (other.state.thread, other.state.task);
-    // Tasks of one event loop come in only where the other is suspended; both are seen suspended.
-    let one_loop = one.state.thread == other.state.thread;
-    let tasks = one.state.task.is_some() && other.state.task.is_some();
-    same && strands && (!one_loop || (tasks && one.nature.suspends))
+    same && comes_between(one.state, other.state, one.nature.suspends)
 }
 
 fn finding(seen: &Seen<'_>, one: &Inside<'_>, other: &On<'_>, is_inside: bool) -> Finding {

@@ -15,6 +15,19 @@ pub fn sampled(seen: &Seen<'_>, draft: Draft) -> Finding {
     finding
 }
 
+const HOLDS: &str = "holds ";
+const WAITS_FOR: &str = "waits for ";
+
+/// Where a strand took a lock that it holds.
+pub fn holding(seen: &Seen<'_>, state: &StrandState, hold: &Hold) -> AccessReport {
+    access(seen, "hold", &format!("{HOLDS}{}", lock_name(seen, hold.lock)), state, hold.stack)
+}
+
+/// Where a strand waits for a lock.
+pub fn waiting_for(seen: &Seen<'_>, state: &StrandState, lock: ObjectId) -> AccessReport {
+    access(seen, "acquire", &format!("{WAITS_FOR}{}", lock_name(seen, lock)), state, state.stack)
+}
+
 /// What one look shows, in its order: what had been done by then, what came in between, what is next. Their own times are
 /// not known; they bear the look's.
 fn moments(accesses: &[AccessReport], time: u64) -> Vec<Moment> {
@@ -22,10 +35,10 @@ fn moments(accesses: &[AccessReport], time: u64) -> Vec<Moment> {
     for (index, access) in accesses.iter().enumerate() {
         let lock = |verb: &str| access.what.as_ref().and_then(|what| what.strip_prefix(verb));
         let (order, what) = match access.role.as_str() {
-            "hold" => (0, lock("holds ").map_or_else(|| access.role.clone(), |lock| format!("acquire {lock}"))),
+            "hold" => (0, lock(HOLDS).map_or_else(|| access.role.clone(), |lock| format!("acquire {lock}"))),
             "conflict" => (1, access.role.clone()),
             "write" | "act" => (2, format!("{} is next", access.role)),
-            "acquire" => (2, lock("waits for ").map_or_else(|| access.role.clone(), |lock| format!("wait {lock}"))),
+            "acquire" => (2, lock(WAITS_FOR).map_or_else(|| access.role.clone(), |lock| format!("wait {lock}"))),
             "await" => (2, access.what.clone().unwrap_or_else(|| access.role.clone())),
             _ => (0, access.role.clone()),
         };

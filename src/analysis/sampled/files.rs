@@ -1,9 +1,8 @@
 //! Files that two strands write to at once: each has written the first piece of a record and will go on with it, so that
 //! their pieces lie one between the other's; or each has a handle of its own and will overwrite what the other writes.
 
-use std::collections::HashMap;
-
 use super::describe::{access, is_in_users_code, name, place, sampled};
+use super::sightings::Sightings;
 use super::{Findings, Seen, Who};
 use crate::analysis::describe::Draft;
 use crate::analysis::naming;
@@ -13,13 +12,10 @@ use crate::finding::{Evidence, Finding, Kind, Severity, Subject};
 
 #[derive(Debug, Default)]
 pub struct Files {
-    /// In how many samples each pair of writes was seen, and when last.
-    seen: HashMap<(StackId, StackId), (u32, u64)>,
+    /// Of pairs of writes.
+    seen: Sightings<(StackId, StackId)>,
 }
 
-/// A pair must be seen this often: one reading of a running process can be wrong in ways nobody thought of.
-const SIGHTINGS: u32 = 2;
-const MOST_PAIRS: usize = 1 << 14;
 /// Of strands at the same place a few are as good as hundreds.
 const MOST_WRITINGS: usize = 64;
 
@@ -54,14 +50,7 @@ impl Files {
         finding: fn(&Seen<'_>, &On<'_>, &On<'_>) -> Finding,
         findings: &mut Findings,
     ) {
-        if self.seen.len() >= MOST_PAIRS {
-            self.seen.clear();
-        }
-        let (sightings, last) = self.seen.entry((one.writing.write, other.writing.write)).or_default();
-        if *sightings == 0 || *last != seen.time {
-            (*sightings, *last) = (*sightings + 1, seen.time);
-        }
-        if *sightings >= SIGHTINGS {
+        if self.seen.are_enough((one.writing.write, other.writing.write), seen.time) {
             findings.add(finding(seen, one, other));
         }
     }

@@ -2,9 +2,8 @@
 //! takes first, and nothing but those locks could keep them from getting there together. Orders that were seen at
 //! different moments are not compared: the threads might never meet.
 
-use std::collections::HashMap;
-
 use super::describe::{is_in_users_code, lock_name, name, place, sampled, strand};
+use super::sightings::Sightings;
 use super::{Findings, Seen};
 use crate::analysis::describe::Draft;
 use crate::event::sample::{Hold, Nesting, StrandState, Waits};
@@ -13,13 +12,10 @@ use crate::finding::{AccessReport, Evidence, Finding, Kind, LockReport, Severity
 
 #[derive(Debug, Default)]
 pub struct Inversions {
-    /// In how many samples each ring was seen, by where its locks are taken.
-    seen: HashMap<Vec<StackId>, (u32, u64)>,
+    /// Of rings, by where their locks are taken.
+    seen: Sightings<Vec<StackId>>,
 }
 
-/// A ring must be seen this often: one reading of a running process can be wrong in ways nobody thought of.
-const SIGHTINGS: u32 = 2;
-const MOST_RINGS: usize = 1 << 14;
 /// Longer rings are not looked for.
 const LONGEST: usize = 4;
 const MOST_EDGES: usize = 64;
@@ -48,16 +44,9 @@ impl Inversions {
     }
 
     fn tell(&mut self, seen: &Seen<'_>, ring: &[Edge<'_>], findings: &mut Findings) {
-        if self.seen.len() >= MOST_RINGS {
-            self.seen.clear();
-        }
         let mut key: Vec<StackId> = ring.iter().map(|edge| edge.nesting.inner.stack).collect();
         key.sort_unstable();
-        let (sightings, last) = self.seen.entry(key).or_default();
-        if *sightings == 0 || *last != seen.time {
-            (*sightings, *last) = (*sightings + 1, seen.time);
-        }
-        if *sightings >= SIGHTINGS {
+        if self.seen.are_enough(key, seen.time) {
             findings.add(finding(seen, ring));
         }
     }

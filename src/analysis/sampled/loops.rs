@@ -2,7 +2,7 @@
 //! those that another strand is about to change.
 
 use super::describe::{access, is_users, name, place, sampled};
-use super::{Findings, Seen};
+use super::{Findings, Seen, comes_between};
 use crate::analysis::describe::Draft;
 use crate::analysis::naming;
 use crate::event::sample::{Ahead, OpenLoop, StrandState};
@@ -23,10 +23,7 @@ pub fn look(seen: &Seen<'_>, findings: &mut Findings) {
 
 /// A strand that is about to change the container, with nothing to wait for before it does.
 fn comes<'a>(seen: &Seen<'a>, state: &StrandState, open: &OpenLoop) -> Option<(&'a StrandState, StackId)> {
-    let others = seen.sample.strands.iter().filter(|other| {
-        let one_loop = other.thread == state.thread && !(other.task.is_some() && state.task.is_some());
-        (other.thread, other.task) != (state.thread, state.task) && !one_loop
-    });
+    let others = seen.sample.strands.iter().filter(|other| comes_between(state, other, true));
     others.flat_map(|other| other.coming.iter().map(move |coming| (other, coming))).find_map(|(other, coming)| {
         match coming.what {
             Ahead::Write { write, resizes: true } if coming.object == open.object && is_users(seen, coming.stack) => {

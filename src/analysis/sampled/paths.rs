@@ -4,7 +4,8 @@
 use std::collections::HashMap;
 
 use super::describe::{access, is_in_users_code, name, place, sampled};
-use super::{Findings, Seen, Who};
+use super::sightings::Sightings;
+use super::{Findings, Seen, comes_between};
 use crate::analysis::describe::Draft;
 use crate::analysis::paths::{acts, help, undoes};
 use crate::analysis::{naming, source};
@@ -14,14 +15,12 @@ use crate::finding::{Evidence, Finding, Kind, Severity, Subject};
 
 #[derive(Debug, Default)]
 pub struct Paths {
-    /// In how many samples each pair of acts was seen, and when last.
-    seen: HashMap<(StackId, StackId), (u32, u64)>,
+    /// Of pairs of acts.
+    seen: Sightings<(StackId, StackId)>,
     /// Answers of [`source::copes`] by check and act.
     copes: HashMap<(StackId, StackId), bool>,
 }
 
-/// A pair must be seen this often: one reading of a running process can be wrong in ways nobody thought of.
-const SIGHTINGS: u32 = 2;
 const MOST_PAIRS: usize = 1 << 14;
 /// Of strands at the same place a few are as good as hundreds.
 const MOST_ACTS: usize = 64;
@@ -48,14 +47,7 @@ impl Paths {
     }
 
     fn tell(&mut self, seen: &Seen<'_>, one: &On<'_>, check: StackId, other: &On<'_>, findings: &mut Findings) {
-        if self.seen.len() >= MOST_PAIRS {
-            self.seen.clear();
-        }
-        let (sightings, last) = self.seen.entry((one.act.act, other.act.act)).or_default();
-        if *sightings == 0 || *last != seen.time {
-            (*sightings, *last) = (*sightings + 1, seen.time);
-        }
-        if *sightings >= SIGHTINGS {
+        if self.seen.are_enough((one.act.act, other.act.act), seen.time) {
             findings.add(finding(seen, one, check, other));
         }
     }
@@ -77,13 +69,7 @@ impl Paths {
 
 /// Will the other strand undo what this one has found, with nothing between them?
 fn can_undo(one: &On<'_>, other: &On<'_>) -> bool {
-    // Tasks of one event loop come in only where the other is suspended; both are seen suspended.
-    let one_loop = one.state.thread == other.state.thread;
-    let tasks = one.state.task.is_some() && other.state.task.is_some();
-    one.act.path == other.act.path
-        && Who::of(one.state) != Who::of(other.state)
-        && (!one_loop || tasks)
-        && undoes(other.act.effect, one.act.effect)
+    one.act.path == other.act.path && comes_between(one.state, other.state, true) && undoes(other.act.effect, one.act.effect)
 }
 
 fn finding(seen: &Seen<'_>, one: &On<'_>, check: StackId, other: &On<'_>) -> Finding {

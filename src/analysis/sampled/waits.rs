@@ -3,7 +3,7 @@
 
 use std::collections::HashSet;
 
-use super::describe::{access, is_in_users_code, lock_name, name, place, sampled};
+use super::describe::{access, holding, is_in_users_code, lock_name, name, place, sampled, waiting_for};
 use super::{Findings, Seen, Who};
 use crate::analysis::describe::Draft;
 use crate::event::sample::{StrandState, Waits};
@@ -167,7 +167,7 @@ fn abandoned(seen: &Seen<'_>, state: &StrandState, lock: ObjectId) -> Finding {
         observed: Some(observed),
         why: Some("whoever took it has ended, or is gone from where it took it, without releasing it".to_owned()),
         help: format!("release {called} whatever happens: take it with a `with` block instead of acquire() and release()"),
-        accesses: vec![access(seen, "acquire", &format!("waits for {called}"), state, state.stack)],
+        accesses: vec![waiting_for(seen, state, lock)],
         subject: Subject { kind: "locks".to_owned(), name: called },
     };
     sampled(seen, draft)
@@ -186,8 +186,7 @@ fn describe_cycle(seen: &Seen<'_>, edges: &[Vec<Edge>], cycle: &[usize]) -> Find
         members.push(name(seen, state));
         let wanted = before.and_then(|before| edge(before, index)?.lock);
         let held = state.holds.iter().find(|hold| Some(hold.lock) == wanted && hold.stack != StackId::default());
-        accesses
-            .extend(held.map(|hold| access(seen, "hold", &format!("holds {}", lock_name(seen, hold.lock)), state, hold.stack)));
+        accesses.extend(held.map(|hold| holding(seen, state, hold)));
         let other = seen.sample.strands.get(following).map_or_else(String::new, |other| name(seen, other));
         let Some(lock) = edge(index, following).and_then(|edge| edge.lock) else {
             sentences.push(format!("{} cannot go on before {other}", name(seen, state)));
@@ -195,7 +194,7 @@ fn describe_cycle(seen: &Seen<'_>, edges: &[Vec<Edge>], cycle: &[usize]) -> Find
             continue;
         };
         let lock_called = lock_name(seen, lock);
-        accesses.push(access(seen, "acquire", &format!("waits for {lock_called}"), state, state.stack));
+        accesses.push(waiting_for(seen, state, lock));
         let holder = if following == index { "itself" } else { &other };
         let place = place(seen, state.stack);
         sentences.push(format!("{} waits at {place} for {lock_called}, held by {holder}", name(seen, state)));

@@ -3,7 +3,7 @@
 
 use std::collections::HashMap;
 
-use racetrace_probes::plan::{Operation, SwitchWhy, Watch, Window, WindowKind};
+use racetrace_probes::plan::{Operation, SwitchWhy, Window, WindowKind};
 
 use super::describe::{access, is_in_users_code, name, place, sampled, value};
 use super::{Findings, Seen, Who};
@@ -172,10 +172,8 @@ fn asks_a_list(seen: &Seen<'_>, open: &OpenWindow) -> bool {
     let is_list = seen.world.object(seen.process, open.object).is_some_and(|object| object.shape == Shape::List);
     let asks = || {
         let definitions = seen.world.definitions(seen.process)?;
-        let site = definitions.site_of(open.read)?;
-        let watches = &definitions.code(site.code)?.plan.watches;
-        let is_here = |watch: &&Watch| watch.offset == site.offset;
-        Some(watches.iter().filter(is_here).any(|watch| matches!(watch.operation, Operation::Contains { .. })))
+        let mut operations = definitions.operations_at(definitions.site_id(open.read)?);
+        Some(operations.any(|operation| matches!(operation, Operation::Contains { .. })))
     };
     is_list && asks() == Some(true)
 }

@@ -68,6 +68,10 @@ impl Case<'_> {
             return Judgement::None;
         }
         let evidence = if inside { Evidence::Observed } else { self.without_split(window, other) };
+        self.race(window, access, evidence)
+    }
+
+    fn race(&self, window: &Closed, access: &Past, evidence: Evidence) -> Judgement {
         if self.idempotent(window, access, evidence) { Judgement::Idempotent(evidence) } else { Judgement::Race(evidence) }
     }
 
@@ -77,7 +81,7 @@ impl Case<'_> {
             return Judgement::None;
         }
         let evidence = self.without_split(window, access.strand);
-        if self.idempotent(window, access, evidence) { Judgement::Idempotent(evidence) } else { Judgement::Race(evidence) }
+        self.race(window, access, evidence)
     }
 
     /// Are they in different pieces of a pool's work, of which the later need not have known of the earlier, and is the
