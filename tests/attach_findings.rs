@@ -134,6 +134,24 @@ fn files_that_two_threads_write_to_in_pieces_are_found() {
 }
 
 #[test]
+fn windows_that_threads_have_just_come_through_are_found() {
+    let _alone = alone();
+    everywhere(|python| {
+        let target = Target::start(python, include_str!("attach/passed_racy.py"));
+        let found = [("Desk.calls", 12), ("app.notes[...]", 16), ("board[...]", 22)];
+        let all = |report: &Value| found.iter().all(|(subject, line)| has(report, "read-modify-write", subject, *line));
+        let report = look_until(&target, all);
+        for (subject, line) in found {
+            expect(python, &report, "read-modify-write", subject, line);
+        }
+        assert_eq!(findings(&report).len(), 3, "{}: {report:#}", python.name());
+        let target = Target::start(python, include_str!("attach/passed_safe.py"));
+        let (_, report) = look(&target, LOOK);
+        assert!(findings(&report).is_empty(), "{}: {report:#}", python.name());
+    });
+}
+
+#[test]
 fn coroutines_that_nothing_will_run_are_found() {
     let _alone = alone();
     everywhere(|python| {

@@ -1,6 +1,7 @@
 //! How the hazard detectors put what they saw into a finding: accesses with their stacks and locks, strands' names, and
 //! the finding's fingerprint. It decides nothing.
 
+use super::definitions::{Definitions, SiteId};
 use super::lock::{Held, LockId};
 use super::naming;
 use super::options::Origin;
@@ -88,6 +89,29 @@ pub fn finding(world: &World, process: ProcessId, draft: Draft) -> Finding {
         tests: Vec::new(),
         processes: world.process(process).map(|process| process.info.pid).into_iter().collect(),
     }
+}
+
+/// The fingerprint of a race of two accesses to one subject.
+pub fn fingerprint_at(world: &World, process: ProcessId, kind: Kind, subject: &Subject, sites: [SiteId; 2]) -> String {
+    let frames = sites.map(|site| {
+        let definitions = world.definitions(process)?;
+        Some((definitions.frame(site)?, ordinal(definitions, site)))
+    });
+    let sites: Vec<Site<'_>> = frames
+        .iter()
+        .flatten()
+        .map(|(frame, ordinal)| Site { file: &frame.file, function: &frame.function, ordinal: *ordinal })
+        .collect();
+    fingerprint(kind, &naming::without_key(&subject.name, &subject.kind), &sites)
+}
+
+/// Which of its function's accesses to this path a site is.
+fn ordinal(definitions: &Definitions, site: SiteId) -> u32 {
+    let Some(site) = definitions.site(site) else { return 0 };
+    let Some(entry) = definitions.code(site.code) else { return 0 };
+    let same = entry.plan.watches.iter().filter(|watch| Some(watch.path.as_str()) == site.path.as_deref());
+    let before = same.filter(|watch| watch.offset < site.offset).count();
+    u32::try_from(before).unwrap_or(u32::MAX)
 }
 
 /// The innermost frame that is the program's own, else the innermost.

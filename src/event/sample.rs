@@ -34,6 +34,9 @@ pub struct StrandState {
     /// What it is about to do, with nothing in between that could make it wait for another strand.
     #[serde(default)]
     pub coming: Vec<Coming>,
+    /// It waits at this `threading.Barrier`, behind which lies what it comes to.
+    #[serde(default)]
+    pub barrier: Option<ObjectId>,
     /// Windows that it comes to, at whatever moment, with nothing on its whole stack that could take a lock or wait, and on
     /// subjects that were there before the thread.
     #[serde(default)]
@@ -160,7 +163,7 @@ pub struct OpenSpan {
     pub key: KeyId,
 }
 
-/// An access that a strand is bound to come to from where it stands.
+/// An access that a strand is bound to come to from where it stands, or a window that it has just come through.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 pub struct Coming {
     /// Where the strand stands, from the frame that the access is in.
@@ -168,6 +171,9 @@ pub struct Coming {
     pub what: Ahead,
     pub object: ObjectId,
     pub key: KeyId,
+    /// It has come through the window already, and done nothing since that another strand could notice.
+    #[serde(default)]
+    pub passed: bool,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]

@@ -28,6 +28,8 @@ struct On<'a> {
     /// The window that it comes to; none for a mere write.
     window: Option<Inside<'a>>,
     write: StackId,
+    /// It has just come through the window.
+    passed: bool,
 }
 
 impl Comings {
@@ -39,24 +41,35 @@ impl Comings {
         let inside = collect(seen);
         for one in inside.iter().take(MOST_STRANDS) {
             if let Some(other) = coming.iter().find(|other| comes_into(one, other)) {
-                self.tell(seen, one, other, true, findings);
+                self.tell(seen, (one, Stands::Inside), other, findings);
             }
         }
         for (index, first) in coming.iter().enumerate() {
             let Some(one) = &first.window else { continue };
             let others = coming.iter().enumerate().filter(|(number, _)| *number != index);
-            let other = others.map(|(_, other)| other).find(|other| other.window.is_some() && comes_into(one, other));
+            let other = others
+                .map(|(_, other)| other)
+                .find(|other| other.window.is_some() && comes_into(one, other) && first.state.barrier == other.state.barrier);
             if let Some(other) = other {
-                self.tell(seen, one, other, false, findings);
+                let stands = if first.passed { Stands::Behind } else { Stands::Before };
+                self.tell(seen, (one, stands), other, findings);
             }
         }
     }
 
-    fn tell(&mut self, seen: &Seen<'_>, one: &Inside<'_>, other: &On<'_>, is_inside: bool, findings: &mut Findings) {
-        if self.seen.are_enough((one.open.write, other.write), seen.time) {
-            findings.add(finding(seen, one, other, is_inside));
+    fn tell(&mut self, seen: &Seen<'_>, one: (&Inside<'_>, Stands), other: &On<'_>, findings: &mut Findings) {
+        if self.seen.are_enough((one.0.open.write, other.write), seen.time) {
+            findings.add(finding(seen, one, other));
         }
     }
+}
+
+/// Where a strand is, seen from a window.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Stands {
+    Before,
+    Inside,
+    Behind,
 }
 
 fn comings<'a>(seen: &Seen<'a>) -> Vec<On<'a>> {
@@ -73,7 +86,15 @@ fn comings<'a>(seen: &Seen<'a>) -> Vec<On<'a>> {
                     (Some(inside), write)
                 }
             };
-            all.push(On { state, stack: coming.stack, object: coming.object, key: coming.key, window, write });
+            all.push(On {
+                state,
+                stack: coming.stack,
+                object: coming.object,
+                key: coming.key,
+                window,
+                write,
+                passed: coming.passed,
+            });
         }
     }
     all
@@ -87,17 +108,25 @@ pub(super) fn as_window<'a>(seen: &Seen<'a>, state: &'a StrandState, coming: &Co
     Some(Inside { state, open, nature: nature(seen, &open)? })
 }
 
-/// Can the other strand get to the subject while this one is inside its window?
+/// Can the other strand get to the subject while this one is inside its window? Not from a barrier that may wait for it.
 fn comes_into(one: &Inside<'_>, other: &On<'_>) -> bool {
     let same = one.open.object == other.object && one.open.key == other.key;
-    same && comes_between(one.state, other.state, one.nature.suspends)
+    let is_held_up = other.state.barrier.is_some() && other.state.barrier != one.state.barrier;
+    same && !is_held_up && comes_between(one.state, other.state, one.nature.suspends)
 }
 
-fn finding(seen: &Seen<'_>, one: &Inside<'_>, other: &On<'_>, is_inside: bool) -> Finding {
+fn finding(seen: &Seen<'_>, (one, stands): (&Inside<'_>, Stands), other: &On<'_>) -> Finding {
     let subject = subject(seen, &one.open);
-    let where_one = if is_inside { "stands inside its window at" } else { "is on its way to it from" };
+    let where_one = match stands {
+        Stands::Before => "is on its way to it from",
+        Stands::Inside => "stands inside its window at",
+        Stands::Behind => "has just come through it to",
+    };
+    let where_other = if other.passed { "had just done" } else { "was on its way to" };
+    let barrier = one.state.barrier.is_some() && other.state.barrier.is_some();
+    let between = if barrier { "a barrier to let them go at once" } else { "no lock to take in between" };
     let observed = format!(
-        "at one moment {} {where_one} {}, and {} was at {} on its way to {}, with no lock to take in between",
+        "at one moment {} {where_one} {}, and {} at {} {where_other} {}, with {between}",
         name(seen, one.state),
         place(seen, one.open.stack),
         name(seen, other.state),
@@ -105,11 +134,12 @@ fn finding(seen: &Seen<'_>, one: &Inside<'_>, other: &On<'_>, is_inside: bool) -
         place(seen, other.write),
     );
     let can_switch = one.nature.switches || other.window.as_ref().is_some_and(|other| other.nature.switches);
-    let (sure, why) = sureness(is_inside || can_switch);
+    let (sure, why) = sureness(stands == Stands::Inside || can_switch);
     let (read, write) = accesses(seen, one);
     let does = if other.window.is_some() { "reads and stores it too" } else { "changes it" };
     let conflict = access(seen, "conflict", does, other.state, other.write);
-    describe(seen, one, Story { subject, observed, why, accesses: vec![read, write, conflict], sure })
+    let accesses = vec![read, write, conflict];
+    describe(seen, one, Story { subject, observed, why, accesses, conflict: other.write, sure })
 }
 
 /// How sure a race is that was not seen to happen.

@@ -46,6 +46,7 @@ impl Scene {
             spans: Vec::new(),
             loops: Vec::new(),
             coming: Vec::new(),
+            barrier: None,
             working: Vec::new(),
             nestings: Vec::new(),
             paths: Vec::new(),
@@ -67,7 +68,7 @@ impl Scene {
     fn coming(&mut self) -> Coming {
         let (stack, read, write) = (self.at(INSIDE), self.at(READ), self.at(WRITE));
         let what = Ahead::Window { window: 0, read, write };
-        Coming { stack, what, object: self.subject.object, key: self.subject.key }
+        Coming { stack, what, object: self.subject.object, key: self.subject.key, passed: false }
     }
 
     /// Ends the sample.
@@ -212,7 +213,7 @@ fn a_loop_over_what_another_strand_is_about_to_shrink() {
     let object = scene.subject.object;
     let walk = OpenLoop { stack, next, object, began: 3, now: 3 };
     let write = scene.at(WRITE);
-    let coming = |resizes| Coming { stack, what: Ahead::Write { write, resizes }, object, key: KeyId::WHOLE };
+    let coming = |resizes| Coming { stack, what: Ahead::Write { write, resizes }, object, key: KeyId::WHOLE, passed: false };
     scene.strand(1).loops.push(walk);
     scene.strand(2).coming.push(coming(false));
     scene.sample();
@@ -260,4 +261,36 @@ fn locks_in_one_order_or_below_a_common_one_are_no_ring() {
     // Of three, two hold a common lock; or one holds what another takes first.
     assert!(nested(&[(0, 1, &[3]), (1, 2, none), (2, 0, &[3])]).is_empty());
     assert!(nested(&[(0, 1, &[2]), (1, 2, none), (2, 0, none)]).is_empty());
+}
+
+/// Two threads of which each comes to the window, or has come through it, in two samples.
+fn of_two_on_their_way(passed: [bool; 2], barriers: [Option<u64>; 2]) -> Vec<Finding> {
+    let mut scene = Scene::new(latent_rmw("count"));
+    for _ in 0..2 {
+        for (thread, (passed, barrier)) in (1..).zip(passed.into_iter().zip(barriers)) {
+            let coming = Coming { passed, ..scene.coming() };
+            let strand = scene.strand(thread);
+            strand.coming.push(coming);
+            strand.barrier = barrier.map(ObjectId);
+        }
+        scene.sample();
+    }
+    scene.findings()
+}
+
+#[test]
+fn who_has_just_come_through_a_window_could_have_met_who_comes_to_it() {
+    for passed in [[false, true], [true, false], [true, true]] {
+        let found = of_two_on_their_way(passed, [None, None]);
+        assert_eq!(found.len(), 1, "{passed:?}");
+        assert_eq!((found[0].evidence, found[0].severity), (Evidence::Latent, Severity::Warning));
+    }
+}
+
+#[test]
+fn only_one_barrier_lets_two_threads_go_at_once() {
+    assert_eq!(of_two_on_their_way([false; 2], [Some(7), Some(7)]).len(), 1);
+    for barriers in [[Some(7), Some(8)], [Some(7), None], [None, Some(7)]] {
+        assert!(of_two_on_their_way([false; 2], barriers).is_empty(), "{barriers:?}");
+    }
 }

@@ -7,10 +7,10 @@ use racetrace_probes::plan::{Operation, SwitchWhy, Window, WindowKind};
 
 use super::describe::{access, is_in_users_code, name, place, sampled, value};
 use super::{Findings, Seen, Who};
-use crate::analysis::describe::Draft;
+use crate::analysis::describe::{Draft, fingerprint_at};
 use crate::analysis::naming;
 use crate::event::sample::{OpenSpan, OpenWindow, StrandState, SubjectValue};
-use crate::event::{KeyId, ObjectId, Shape};
+use crate::event::{KeyId, ObjectId, Shape, StackId};
 use crate::finding::{AccessReport, Evidence, Finding, Kind, Severity, Subject};
 
 #[derive(Debug, Default)]
@@ -24,6 +24,7 @@ struct Visitor {
     who: Who,
     locks: Vec<ObjectId>,
     access: AccessReport,
+    write: StackId,
 }
 
 const MOST_SUBJECTS: usize = 1 << 16;
@@ -80,6 +81,7 @@ impl Windows {
             who: Who::of(one.state),
             locks: locks(one.state),
             access: access(seen, "conflict", "stores it too", one.state, one.open.write),
+            write: one.open.write,
         };
         let visitors = self.visitors.entry((one.open.object, one.open.key)).or_default();
         visitors.retain(|known| known.who != visitor.who);
@@ -110,7 +112,14 @@ impl Windows {
         Some(describe(
             seen,
             one,
-            Story { subject, observed, why, accesses: vec![read, write, other.access.clone()], sure: OBSERVED },
+            Story {
+                subject,
+                observed,
+                why,
+                accesses: vec![read, write, other.access.clone()],
+                conflict: other.write,
+                sure: OBSERVED,
+            },
         ))
     }
 }
@@ -191,7 +200,8 @@ fn together(seen: &Seen<'_>, one: &Inside<'_>, other: &Inside<'_>) -> Finding {
     let (read, write) = accesses(seen, one);
     let conflict = access(seen, "conflict", "is inside its own window", other.state, other.open.write);
     let why = "both are past the read, and neither will look again before it writes".to_owned();
-    describe(seen, one, Story { subject, observed, why, accesses: vec![read, write, conflict], sure: OBSERVED })
+    let accesses = vec![read, write, conflict];
+    describe(seen, one, Story { subject, observed, why, accesses, conflict: other.open.write, sure: OBSERVED })
 }
 
 pub(super) fn accesses(seen: &Seen<'_>, one: &Inside<'_>) -> (AccessReport, AccessReport) {
@@ -209,6 +219,8 @@ pub(super) struct Story {
     pub observed: String,
     pub why: String,
     pub accesses: Vec<AccessReport>,
+    /// Where the other strand acts.
+    pub conflict: StackId,
     pub sure: (Evidence, Severity),
 }
 
@@ -242,5 +254,10 @@ pub(super) fn describe(seen: &Seen<'_>, one: &Inside<'_>, story: Story) -> Findi
         observed: Some(story.observed),
         help,
     };
-    sampled(seen, draft)
+    let mut finding = sampled(seen, draft);
+    let site = |stack: StackId| seen.world.site_id(seen.process, stack);
+    if let (Some(own), Some(other)) = (site(one.open.write), site(story.conflict)) {
+        finding.fingerprint = fingerprint_at(seen.world, seen.process, kind, &finding.subject, [own, other]);
+    }
+    finding
 }

@@ -107,5 +107,6 @@ fn finding(seen: &Seen<'_>, one: &Inside<'_>, other: &Worker) -> Finding {
     );
     let (sure, why) = sureness(one.nature.switches || other.switches);
     let (read, write) = accesses(seen, one);
-    describe(seen, one, Story { subject, observed, why, accesses: vec![read, write, other.access.clone()], sure })
+    let accesses = vec![read, write, other.access.clone()];
+    describe(seen, one, Story { subject, observed, why, accesses, conflict: other.window.1, sure })
 }

@@ -4,11 +4,11 @@ use super::activation::{Closed, Which};
 use super::help;
 use super::shadow::Past;
 use crate::analysis::Origin;
-use crate::analysis::definitions::{Definitions, SiteId};
+use crate::analysis::describe::fingerprint_at;
 use crate::analysis::world::World;
 use crate::analysis::{interleaving, naming, picture};
 use crate::event::{Action, KeyId, ObjectId, ProcessId, Value};
-use crate::finding::{self, AccessReport, Basis, Evidence, Finding, Frame, Kind, Moment, Severity, Subject, Turn};
+use crate::finding::{AccessReport, Basis, Evidence, Finding, Frame, Kind, Moment, Severity, Subject, Turn};
 use racetrace_probes::plan::{Switch, SwitchWhy};
 
 /// A window, and the access of another strand that nothing keeps out of it.
@@ -42,7 +42,7 @@ impl Race<'_> {
             self.access_report("conflict", self.access, words(self.world, self.process, self.access)),
         ];
         Finding {
-            fingerprint: fingerprint(
+            fingerprint: fingerprint_at(
                 self.world,
                 self.process,
                 self.kind,
@@ -285,7 +285,7 @@ impl Pair<'_> {
             access_report(self.world, self.process, role, past, words(self.world, self.process, past))
         };
         Finding {
-            fingerprint: fingerprint(self.world, self.process, Kind::UnorderedAccess, &subject, sites),
+            fingerprint: fingerprint_at(self.world, self.process, Kind::UnorderedAccess, &subject, sites),
             kind: Kind::UnorderedAccess,
             severity: Severity::Note,
             evidence: Evidence::Possible,
@@ -372,26 +372,4 @@ pub fn shown(world: &World, process: ProcessId, value: Value) -> Option<String> 
         Value::Text(id) => format!("'{}'", text(id).chars().take(40).collect::<String>()),
         Value::Object(_, type_name) => format!("a {} object", text(type_name)),
     })
-}
-
-fn fingerprint(world: &World, process: ProcessId, kind: Kind, subject: &Subject, sites: [SiteId; 2]) -> String {
-    let frames = sites.map(|site| {
-        let definitions = world.definitions(process)?;
-        Some((definitions.frame(site)?, ordinal(definitions, site)))
-    });
-    let sites: Vec<finding::Site<'_>> = frames
-        .iter()
-        .flatten()
-        .map(|(frame, ordinal)| finding::Site { file: &frame.file, function: &frame.function, ordinal: *ordinal })
-        .collect();
-    finding::fingerprint(kind, &naming::without_key(&subject.name, &subject.kind), &sites)
-}
-
-/// Which of its function's accesses to this path a site is.
-fn ordinal(definitions: &Definitions, site: SiteId) -> u32 {
-    let Some(site) = definitions.site(site) else { return 0 };
-    let Some(entry) = definitions.code(site.code) else { return 0 };
-    let same = entry.plan.watches.iter().filter(|watch| Some(watch.path.as_str()) == site.path.as_deref());
-    let before = same.filter(|watch| watch.offset < site.offset).count();
-    u32::try_from(before).unwrap_or(u32::MAX)
 }

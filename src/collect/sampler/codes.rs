@@ -15,6 +15,7 @@ use crate::target::memory::Memory;
 
 use super::abandoned;
 use super::approach::Approach;
+use super::behind::Behind;
 use super::files::WriteSite;
 use super::nesting::{self, Entry};
 use super::paths::PathSite;
@@ -38,6 +39,7 @@ pub struct KnownCode {
     plan: Option<Plan>,
     sites: RefCell<HashMap<u32, Rc<Site>>>,
     approaches: ByStanding<Approach>,
+    behinds: ByStanding<Behind>,
     unread: RefCell<HashMap<u32, Rc<[u32]>>>,
     entries: ByStanding<[Entry]>,
     path_sites: ByStanding<PathSite>,
@@ -79,6 +81,18 @@ impl KnownCode {
                 });
             let made = Rc::new(made.unwrap_or_default());
             self.approaches.borrow_mut().insert((offset, standing), Rc::clone(&made));
+            made
+        })
+    }
+
+    /// What lies behind an instruction.
+    pub fn behind(&self, offset: u32, standing: Standing) -> Rc<Behind> {
+        let known = self.behinds.borrow().get(&(offset, standing)).cloned();
+        known.unwrap_or_else(|| {
+            let made = self.flow.as_ref().zip(self.plan.as_ref());
+            let made = made.map(|(flow, plan)| Behind::new(&self.remote.code, flow, plan, offset, standing));
+            let made = Rc::new(made.unwrap_or_default());
+            self.behinds.borrow_mut().insert((offset, standing), Rc::clone(&made));
             made
         })
     }
@@ -176,6 +190,7 @@ impl Codes {
             plan,
             sites: RefCell::default(),
             approaches: RefCell::default(),
+            behinds: RefCell::default(),
             unread: RefCell::default(),
             entries: RefCell::default(),
             path_sites: RefCell::default(),

@@ -19,7 +19,7 @@ use super::files::{self, Writing};
 use super::locks::{HeldLock, WaitedLock};
 use super::nesting::{self, Nesting};
 use super::paths::{self, PathAct};
-use super::plain::{Plain, Plainness};
+use super::plain::{Asked, Plain, Plainness};
 use super::strand::{Activation, ThreadView};
 use super::subject::{self, Subject};
 use super::value::Scope;
@@ -39,6 +39,8 @@ pub(super) struct Strand {
     pub spans: Vec<Spanning>,
     pub loops: Vec<Walk>,
     pub coming: Vec<Coming>,
+    /// The `threading.Barrier` that it waits at.
+    pub barrier: Option<RemoteAddr>,
     /// Windows that the thread comes to while it runs freely.
     pub working: Vec<Coming>,
     /// Locks that the thread takes one inside the other.
@@ -66,6 +68,7 @@ impl Strand {
             spans: Vec::new(),
             loops: Vec::new(),
             coming: Vec::new(),
+            barrier: None,
             working: Vec::new(),
             nestings: Vec::new(),
             paths: Vec::new(),
@@ -137,6 +140,8 @@ pub(super) struct Coming {
     pub act: Comes,
     pub subject: Subject,
     pub locals: Vec<RemoteAddr>,
+    /// It has come through the window already, and done nothing since that others could notice.
+    pub passed: bool,
 }
 
 impl Coming {
@@ -212,25 +217,35 @@ pub(super) fn read_coming<M: Memory>(
         strand
             .nestings
             .extend(strand.view.frames.first().into_iter().flat_map(|frame| nesting::waiting(waited, frame, &strand.holds)));
-        return;
+        strand.barrier = barrier(python, &strand.view.frames);
+        if strand.barrier.is_none() {
+            return;
+        }
     }
-    let skipped = if strand.task.is_some() { sleeping(&strand.view.frames) } else { 0 };
+    let skipped = match strand.barrier {
+        Some(_) => BARRIER.len(),
+        None if strand.task.is_some() => sleeping(&strand.view.frames),
+        None => 0,
+    };
     if strand.task.is_some() && skipped == 0 {
         return;
     }
-    let mut plain = Plain { python, codes, known };
+    let mut plain = Plain { python, codes, known, asked: Asked::Waits };
     for (index, activation) in strand.view.frames.iter().enumerate().skip(skipped) {
         let standing = if index == 0 { Standing::Innermost } else { Standing::Caller };
         let approach = activation.code.approach(activation.offset, standing);
         let Some(scope) = Scope::of_frame(python, activation) else { return };
         if is_users(&activation.code.remote.code.filename) {
-            for target in &approach.targets {
+            let is_told = |act: &Act| strand.barrier.is_none() || matches!(act, Act::Opens(_));
+            for target in approach.targets.iter().filter(|target| is_told(&target.act)) {
                 if target.calls.iter().all(|call| plain.is_plain(&scope, *call)) {
                     strand.coming.extend(coming(python, activation, index, target.watch, target.act));
                 }
             }
-            strand.paths.extend(paths::ahead(&mut plain, &scope, activation, index));
-            if strand.task.is_none() {
+            if strand.barrier.is_none() {
+                strand.paths.extend(paths::ahead(&mut plain, &scope, activation, index));
+            }
+            if strand.task.is_none() && strand.waited.is_none() {
                 strand.nestings.extend(nesting::ahead(&mut plain, &scope, activation, index, &strand.holds));
             }
         }
@@ -260,7 +275,7 @@ pub(super) fn coming<M: Memory>(
         window @ Comes::Window { .. } => window,
     };
     let locals = python.raw_slots(activation.frame.at, activation.locals()).ok()?;
-    Some(Coming { frame, act, subject, locals })
+    Some(Coming { frame, act, subject, locals, passed: false })
 }
 
 /// The windows across functions that frames of the program's own files stand in.
@@ -279,6 +294,21 @@ fn resizes(operation: &Operation, subject: &Subject) -> bool {
         Operation::ItemWrite { .. } => subject.shape == Shape::Dict && subject.slot.is_none(),
         _ => false,
     }
+}
+
+/// The frames of a thread that waits at a `threading.Barrier` for others to come, innermost first.
+const BARRIER: [&str; 4] = ["wait", "wait_for", "_wait", "wait"];
+
+/// The barrier that a thread waits at. All who wait there are let go by the same last one, in no order. (Who comes while
+/// they leave waits elsewhere: in `_enter`.)
+fn barrier<M: Memory>(python: &Python<M>, frames: &[Activation]) -> Option<RemoteAddr> {
+    let waits = frames.get(..BARRIER.len())?.iter().zip(BARRIER).all(|(frame, name)| {
+        let code = &frame.code.remote.code;
+        code.name == name && code.filename.ends_with("/threading.py")
+    });
+    let own = frames.get(BARRIER.len() - 1).filter(|_| waits)?;
+    let barrier = *python.slots(own.frame.at, 1).ok()?.first()?;
+    python.type_of(barrier).is_ok_and(|class| python.derives_from(class.at, "Barrier")).then_some(barrier)
 }
 
 /// How many of a suspended task's innermost frames are `asyncio.sleep`, which waits for nobody.

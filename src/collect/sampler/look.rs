@@ -13,6 +13,7 @@ use crate::target::memory::Fault;
 use crate::target::threads::{self, Stillness};
 
 use super::abandoned;
+use super::behind;
 use super::dropped;
 use super::emit::Emitter;
 use super::found::{self, Strand};
@@ -340,6 +341,7 @@ impl Sampler {
             }
             found::read_spans(python, codes, strand, |file| emitter.is_users(file));
             found::read_coming(python, codes, &mut self.plainness, strand, |file| emitter.is_users(file));
+            behind::read_behind(python, codes, &mut self.plainness, strand, |file| emitter.is_users(file));
             working::read_working(python, codes, &mut self.plainness, strand, |file| emitter.is_users(file));
         }
         found::keep_shared(self.target.process.pid, strands);

@@ -7,7 +7,8 @@
 //! | [`look`], [`verify`] | one look at the process; what of it was so at one moment |
 //! | [`site`], [`approach`], [`ways`] | what static analysis says about a position, and what lies ahead of it |
 //! | [`found`], [`subject`], [`value`] | windows, loops and coming accesses in the frames of a look; the objects they are about |
-//! | [`working`] | threads that run freely, and the windows that they come to |
+//! | [`behind`] | windows that lie right behind a position |
+//! | [`working`], [`roots`] | threads that run freely, and the windows that they come to; what they were given |
 //! | [`accessor`] | windows from one call to another |
 //! | [`dropped`], [`abandoned`] | coroutines that are made and thrown away; that are kept, and never run |
 //! | [`paths`], [`files`] | paths that are asked about and then acted on; files that are written in pieces |
@@ -21,6 +22,7 @@ mod abandoned;
 mod accessor;
 pub mod amplifier;
 mod approach;
+mod behind;
 pub mod budget;
 pub mod codes;
 mod dropped;
@@ -32,6 +34,7 @@ pub mod look;
 mod nesting;
 mod paths;
 mod plain;
+mod roots;
 mod say;
 pub mod site;
 pub mod strand;

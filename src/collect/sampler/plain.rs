@@ -21,9 +21,18 @@ use super::ways::{Waits, waits};
 /// Answers, and remembers them until the next refresh.
 #[derive(Debug, Default)]
 pub struct Plainness {
-    functions: HashMap<(RemoteAddr, RemoteAddr), bool>,
+    functions: HashMap<(Asked, RemoteAddr, RemoteAddr), bool>,
     /// Code that is not plain, whoever runs it.
     never: HashSet<RemoteAddr>,
+}
+
+/// What is asked about a call.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Asked {
+    /// Whether it can make its strand wait. Giving a lock back cannot.
+    Waits,
+    /// Whether it can wait, or another strand can notice that it has been done: a lock that was given back.
+    Tells,
 }
 
 impl Plainness {
@@ -38,12 +47,13 @@ pub struct Plain<'a, M> {
     pub python: &'a Python<M>,
     pub codes: &'a mut Codes,
     pub known: &'a mut Plainness,
+    pub asked: Asked,
 }
 
 /// Calls within calls are followed this far.
 const DEEPEST: usize = 4;
 /// `CO_GENERATOR`, `CO_COROUTINE`, `CO_ASYNC_GENERATOR`: a call makes an object and runs nothing.
-const MAKES_GENERATOR: u32 = 0x20 | 0x80 | 0x200;
+pub(super) const MAKES_GENERATOR: u32 = 0x20 | 0x80 | 0x200;
 
 /// Types whose methods, written in C, wait for nobody.
 const PLAIN_TYPES: &[&str] = &[
@@ -156,6 +166,7 @@ impl<M: Memory> Plain<'_, M> {
         let Some(instruction) = scope.flow.list().get(at) else { return false };
         match instruction.op {
             Op::ForIter => self.walks(scope, at, further),
+            Op::WithCleanupStart | Op::WithExceptStart => self.leaves(scope, at),
             op if calls(op) => self.call(scope, at, further),
             _ => true,
         }
@@ -219,8 +230,22 @@ impl<M: Memory> Plain<'_, M> {
 
     /// The end of a `with` block that gives a lock back.
     fn releases(&self, scope: &Scope<'_, M>, at: usize, call: &Call) -> bool {
-        let Some(exit) = scope.value(call.callee) else { return false };
-        let above = call.callee_place.checked_sub(1).and_then(|place| scope.value(scope.flow.operand(at, place as usize)));
+        let above = call.callee_place.checked_sub(1).map(|place| scope.flow.operand(at, place as usize));
+        self.gives_back(scope, call.callee, above)
+    }
+
+    /// The same where the interpreter itself calls the exit, which lies on the stack.
+    fn leaves(&self, scope: &Scope<'_, M>, at: usize) -> bool {
+        let values = scope.flow.before(at).map_or_else(Vec::new, |state| state.values);
+        let is_exit =
+            |value: Value| scope.flow.maker(value).is_some_and(|(_, maker)| matches!(maker.op, Op::BeforeWith | Op::SetupWith));
+        let exit = values.iter().rev().copied().find(|value| is_exit(*value));
+        exit.is_some_and(|exit| self.gives_back(scope, exit, None))
+    }
+
+    fn gives_back(&self, scope: &Scope<'_, M>, exit: Value, above: Option<Value>) -> bool {
+        let Some(exit) = scope.value(exit).filter(|_| self.asked == Asked::Waits) else { return false };
+        let above = above.and_then(|above| scope.value(above));
         let entered = self.python.entered(exit, above.unwrap_or(RemoteAddr::NULL));
         let lock = entered.ok().flatten().map(|entered| self.python.lock_behind(entered.object));
         matches!(lock, Some(Ok(Some(_))))
@@ -234,7 +259,7 @@ impl<M: Memory> Plain<'_, M> {
         }
         if !class.has(flags::HEAP) && !class.has(flags::TYPE) {
             let gives_back = matches!(class.name.as_str(), "_thread.lock" | "_thread.RLock") && name == "release";
-            return gives_back || is_plain_type(&class);
+            return (gives_back && self.asked == Asked::Waits) || is_plain_type(&class);
         }
         match self.python.attribute(owner, name) {
             Ok(Some(found)) => self.object(found, Some(owner), further),
@@ -309,7 +334,7 @@ impl<M: Memory> Plain<'_, M> {
     }
 
     fn function(&mut self, function: RemoteAddr, receiver: Option<RemoteAddr>, further: usize) -> bool {
-        let key = (function, receiver.and_then(|receiver| self.class_of(receiver)).unwrap_or(RemoteAddr::NULL));
+        let key = (self.asked, function, receiver.and_then(|receiver| self.class_of(receiver)).unwrap_or(RemoteAddr::NULL));
         if let Some(known) = self.known.functions.get(&key) {
             return *known;
         }

@@ -72,6 +72,7 @@ impl Sampler {
         if verified {
             dropped.extend(strand.abandoned.iter().map(|abandoned| self.say_abandoned(frames, abandoned)));
         }
+        let barrier = strand.barrier.map(|at| self.emitter.object(at, Shape::Other, "Barrier", None));
         let thread = strand.tid();
         let task = strand.task.as_ref().map(|task| TaskId(task.at.0));
         Some(StrandState {
@@ -86,6 +87,7 @@ impl Sampler {
             spans,
             loops,
             coming,
+            barrier,
             working,
             nestings,
             paths,
@@ -206,7 +208,7 @@ impl Sampler {
         };
         let stack = self.emitter.stack(&self.target.python, frames, coming.frame);
         let (object, key) = self.say_subject(&coming.subject);
-        ComingEvent { stack, what, object, key }
+        ComingEvent { stack, what, object, key, passed: coming.passed }
     }
 
     fn say_loop(&mut self, frames: &[Activation], walk: &Walk) -> OpenLoop {

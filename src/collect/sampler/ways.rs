@@ -223,7 +223,8 @@ pub fn waits(instruction: &Instruction) -> Waits {
         | Op::YieldFrom
         | Op::ImportName
         | Op::LoadBuildClass => Waits::Perhaps,
-        Op::ForIter => Waits::Depends,
+        // The end of a `with` block without a call of its own: by an exception, and always on 3.8.
+        Op::ForIter | Op::WithCleanupStart | Op::WithExceptStart => Waits::Depends,
         op if calls(op) => Waits::Depends,
         _ => Waits::Never,
     }
