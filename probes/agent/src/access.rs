@@ -92,12 +92,12 @@ impl Site<'_> {
         self.entry.memories.get(self.watch)
     }
 
-    /// Asks what the watch met last, or tells it; with the era of subjects' identities.
+    /// Asks what the watch met last, or tells it.
     #[inline(always)]
-    pub fn met<R>(&self, work: impl FnOnce(&mut Met, u64) -> Option<R>) -> Option<R> {
+    pub fn met<R>(&self, work: impl FnOnce(&mut Met, &State) -> Option<R>) -> Option<R> {
         let memory = self.memory()?;
         // SAFETY: inside the gate, and not kept.
-        state::with(|state, _| work(unsafe { memory.get() }, state.objects.era)).flatten()
+        state::with(|state, _| work(unsafe { memory.get() }, state)).flatten()
     }
 
     fn name(&self, index: u32) -> Key {
@@ -194,7 +194,7 @@ fn global(site: &Site, name: u32, action: u8, value: Obj) {
     let globals = site.layout().globals(site.frame);
     // What was once a global is one, even while it is missing.
     if action == action::READ
-        && site.met(|met, era| met.id(globals, era)).is_none()
+        && site.met(|met, state| met.id(globals, state.objects.era(globals))).is_none()
         && !has_item(globals, site.tuple_item(site.entry.names, name))
     {
         return; // a builtin
@@ -328,7 +328,7 @@ fn subject(state: &mut State, layout: &Layout, site: &Site, touch: &Touch) -> Op
         }
         Key::Computed(name) | Key::Item(name) => (key_id(layout, name, KeyKind::Name), name, KeyKind::Name),
     };
-    if let Some(id) = met.id(touch.object, state.objects.era)
+    if let Some(id) = met.id(touch.object, state.objects.era(touch.object))
         && met.has_key(key, state.names.era)
     {
         return Some((id, key, met.cell));
@@ -345,7 +345,7 @@ fn subject(state: &mut State, layout: &Layout, site: &Site, touch: &Touch) -> Op
     if key != 0 {
         state.names.define(layout, key, of, kind);
     }
-    met.meet(touch.object, object, state.objects.era, key, state.names.era);
+    met.meet(touch.object, object, state.objects.era(touch.object), key, state.names.era);
     if let Key::Name(name) = touch.key {
         met.remember_name(name, key);
     }

@@ -50,8 +50,9 @@ pub struct Entry {
     /// By code unit: the offset of the instruction that it belongs to; empty where frames say it exactly (3.13+).
     owners: Box<[u32]>,
     definition: Vec<u8>,
-    /// The bytecode, where [`Entry::proper`] needs it.
-    code_units: Vec<u8>,
+    /// By code unit: the offset of the instruction proper behind EXTENDED_ARGs, and whether it is watched; empty where
+    /// there is no trace function (3.12+).
+    traced: Box<[(u32, bool)]>,
     /// What calling this function of the standard library means for order.
     pub sync: Option<Role>,
     /// What it awaits is a future of its own: who fulfils it tells nothing (`sleep`), or only that it is its turn now
@@ -122,14 +123,11 @@ impl Entry {
         self.owners.get(offset as usize / 2).copied().unwrap_or(offset)
     }
 
-    /// The instruction proper behind the EXTENDED_ARGs at `offset`, where a trace function is called for the whole.
-    pub fn proper(&self, offset: u32) -> u32 {
-        const EXTENDED_ARG: u8 = 144;
-        let mut at = offset;
-        while self.code_units.get(at as usize) == Some(&EXTENDED_ARG) {
-            at += 2;
-        }
-        at
+    /// The instruction proper behind the EXTENDED_ARGs at `offset`, where a trace function is called for the whole, if it
+    /// is watched.
+    #[inline(always)]
+    pub fn watched_behind(&self, offset: u32) -> Option<u32> {
+        self.traced.get(offset as usize / 2).filter(|traced| traced.1).map(|traced| traced.0)
     }
 }
 
@@ -196,13 +194,14 @@ pub fn learn(fixed: &Fixed, code: Obj, globals: Obj) -> Option<&'static Entry> {
         plan,
         owners: owners.into_boxed_slice(),
         definition,
-        code_units: if layout.minor < 12 { copy.bytecode } else { Vec::new() },
+        traced: Box::default(),
         sync: role,
         waits_alone: role == Some(Role::AsyncAcquire) || (role.is_none() && sleeps),
         qualname: copy.qualname,
         walks_and_changes,
         prepared: AtomicBool::new(false),
     };
+    let traced = if layout.minor < 12 { traced(&entry, &copy.bytecode) } else { Box::default() };
     state::with(|state, _| {
         let codes = &mut state.codes;
         if let Some(entry) = codes.entry(code) {
@@ -212,12 +211,24 @@ pub fn learn(fixed: &Fixed, code: Obj, globals: Obj) -> Option<&'static Entry> {
         if !codes.ids.set(code as u64, number as u64) {
             return None;
         }
-        let entry: &'static Entry = Box::leak(Box::new(Entry { id: number as u32 + 1, ..entry }));
+        let entry: &'static Entry = Box::leak(Box::new(Entry { id: number as u32 + 1, traced, ..entry }));
         codes.entries.push(entry);
         codes.defined.push(0);
         Some(entry)
     })
     .flatten()
+}
+
+/// What a trace function has to know of each code unit.
+fn traced(entry: &Entry, bytecode: &[u8]) -> Box<[(u32, bool)]> {
+    const EXTENDED_ARG: u8 = 144;
+    let mut traced: Box<[_]> = (0..bytecode.len() as u32).step_by(2).map(|at| (at, entry.is_watched_at(at))).collect();
+    for unit in (1..traced.len()).rev() {
+        if bytecode[2 * unit - 2] == EXTENDED_ARG {
+            traced[unit - 1] = traced[unit];
+        }
+    }
+    traced
 }
 
 /// Has this code object, not yet known, a loop that changes what it walks? Cheap where it has no loop.

@@ -88,7 +88,7 @@ impl Memory {
 
 #[derive(Clone, Copy)]
 pub struct Met {
-    /// A subject and its id: as long as no subject has ended since.
+    /// A subject and its id: as long as the era of its address is the same.
     object: Obj,
     id: u64,
     era: u64,
@@ -143,7 +143,7 @@ impl Met {
     pub fn meet(&mut self, object: Obj, id: u64, era: u64, key: u64, key_era: u32) {
         (self.object, self.id, self.era) = (object, id, era);
         (self.key, self.key_era) = (key, key_era);
-        self.cell = crate::recent::cell_of(id, key);
+        self.cell = crate::recent::cell_of(object, key);
     }
 
     /// What was found out about instances of the class.

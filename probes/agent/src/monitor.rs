@@ -198,8 +198,10 @@ unsafe extern "C-unwind" fn on_start(_self: Obj, args: *const Obj, count: usize,
     // SAFETY: the interpreter passes the code object and an offset.
     let code = unsafe { *args };
     let Some(frame) = frame_of(fixed, code) else { return none() };
-    let again = thread::outermost(|| {
-        let Some(entry) = codes::learn(fixed, code, fixed.layout.globals(frame)) else { return false };
+    let thread = thread::current();
+    let again = thread.outermost(|| {
+        let known = entry_of(thread, code).or_else(|| codes::learn(fixed, code, fixed.layout.globals(frame)));
+        let Some(entry) = known else { return false };
         match entry.sync {
             Some(role) => {
                 prepare(entry, || {
@@ -209,7 +211,7 @@ unsafe extern "C-unwind" fn on_start(_self: Obj, args: *const Obj, count: usize,
                     }
                 });
                 sync::entered(fixed, entry, role, frame);
-                true
+                role.acts_on_entry()
             }
             None => {
                 prepare(entry, || instrument(entry));
@@ -256,8 +258,8 @@ unsafe extern "C-unwind" fn on_yield(_self: Obj, args: *const Obj, count: usize,
     }
     thread.outermost(|| {
         let frame = frame_of(fixed, code)?;
-        match entry_of(thread, code).and_then(|entry| entry.sync) {
-            Some(_) => sync::suspends(fixed, frame),
+        match entry_of(thread, code).and_then(|entry| Some((entry, entry.sync?))) {
+            Some((entry, _)) => sync::suspends(fixed, entry, frame),
             None => suspended(fixed, thread, frame),
         }
         Some(())

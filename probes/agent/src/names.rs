@@ -10,6 +10,7 @@ use crate::{object, thread};
 
 const TEXTS: usize = 1 << 16;
 const KEYS: usize = 1 << 17;
+const TYPES: usize = 64;
 /// Longer texts are cut: they are names and labels.
 const LONGEST: usize = 4096;
 const LONGEST_LABEL: usize = 60;
@@ -19,6 +20,8 @@ pub struct Names {
     texts: Table,
     keys: Table,
     next: u32,
+    /// Types whose names were asked for not long ago, by address.
+    types: [(usize, u32); TYPES],
     /// Counts how often the definitions of keys were forgotten.
     pub era: u32,
 }
@@ -33,11 +36,12 @@ pub enum KeyKind {
 
 impl Names {
     pub fn new() -> Names {
-        Names { texts: Table::new(TEXTS), keys: Table::new(KEYS), next: 1, era: 1 }
+        Names { texts: Table::new(TEXTS), keys: Table::new(KEYS), next: 1, types: [(0, 0); TYPES], era: 1 }
     }
 
     pub fn clear(&mut self) {
         self.era += 1;
+        self.types = [(0, 0); TYPES];
         self.texts.clear();
         self.keys.clear();
     }
@@ -120,8 +124,25 @@ impl Names {
     }
 
     /// The id of a type's qualified name without its module.
+    #[inline]
     pub fn type_name(&mut self, layout: &Layout, class: Obj) -> u32 {
-        self.text(type_name(layout, class))
+        let place = (class as usize >> 4 ^ class as usize >> 12) % TYPES;
+        match self.types[place] {
+            (known, id) if known == class as usize => id,
+            _ => self.type_name_anew(layout, class, place),
+        }
+    }
+
+    #[cold]
+    fn type_name_anew(&mut self, layout: &Layout, class: Obj, place: usize) -> u32 {
+        let id = self.text(type_name(layout, class));
+        // SAFETY: reads the flags of a type object.
+        let is_heap = unsafe { layout.slot::<u64>(class, type_slot::FLAGS) } & type_flag::HEAPTYPE != 0;
+        // Other types may be freed, and their places taken by types of other names.
+        if !is_heap || crate::objects::is_kept(class) {
+            self.types[place] = (class as usize, id);
+        }
+        id
     }
 }
 

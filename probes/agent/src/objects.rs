@@ -3,7 +3,7 @@
 //! Ends of lifetimes come from the types' own destructors (see `hooks::dealloc`), so an address that is used again gets
 //! another id. The agent holds no references to the program's objects.
 
-use std::sync::atomic::{AtomicU8, Ordering};
+use std::sync::atomic::{AtomicU8, AtomicU64, Ordering};
 
 use racetrace_probes::wire::{Kind, shape};
 
@@ -11,11 +11,12 @@ use crate::ffi::{self, Obj};
 use crate::hooks::{dealloc, locks};
 use crate::layout::{Layout, type_flag, type_slot};
 use crate::names::{self, Names};
-use crate::table::{Table, mix};
+use crate::table::Table;
 use crate::{codes, object, ring, state, thread};
 
 const OBJECTS: usize = 1 << 18;
 const TYPES: usize = 1 << 14;
+const ERAS: usize = 1 << 12;
 /// Marks the ids of iterators in the table.
 const ITERATOR: u64 = 1 << 63;
 
@@ -26,8 +27,8 @@ pub struct Objects {
     ids: Table,
     types: Table,
     next: u64,
-    /// Counts the ends of subjects: in between, what an address is the id of does not change.
-    pub era: u64,
+    /// Count the ends of subjects, by their addresses: in between, what an address is the id of does not change.
+    eras: Box<[u64; ERAS]>,
     /// Subjects that were not followed because the table is full.
     pub missed: u64,
 }
@@ -68,14 +69,20 @@ impl TypeInfo {
 
 impl Objects {
     pub fn new() -> Objects {
-        Objects { ids: Table::new(OBJECTS), types: Table::new(TYPES), next: 1, era: 1, missed: 0 }
+        Objects { ids: Table::new(OBJECTS), types: Table::new(TYPES), next: 1, eras: Box::new([1; ERAS]), missed: 0 }
     }
 
     /// A new process: nothing has been defined to its ring.
     pub fn clear(&mut self) {
-        self.era += 1;
+        self.eras.iter_mut().for_each(|era| *era += 1);
         self.ids.clear();
         PRESENT.iter().for_each(|count| count.store(0, Ordering::Relaxed));
+    }
+
+    /// As long as this does not change, the object at the address is the same one.
+    #[inline(always)]
+    pub fn era(&self, object: Obj) -> u64 {
+        self.eras[place(object) % ERAS]
     }
 
     #[inline(always)]
@@ -162,7 +169,7 @@ impl Objects {
 
     fn end(&mut self, object: Obj) {
         let Some(id) = self.ids.remove(object as u64) else { return };
-        self.era += 1;
+        self.eras[place(object) % ERAS] += 1;
         let (id, kind) = if id & ITERATOR != 0 { (id & !ITERATOR, Kind::IterEnd) } else { (id, Kind::ObjectEnd) };
         let count = &PRESENT[place(object)];
         if count.load(Ordering::Relaxed) < u8::MAX {
@@ -174,9 +181,10 @@ impl Objects {
     }
 }
 
+/// Objects lie at multiples of 16; those that are near each other have places of their own.
 #[inline(always)]
 fn place(object: Obj) -> usize {
-    mix(object as u64) as usize & 0xffff
+    object as usize >> 4 & 0xffff
 }
 
 /// The object's memory is about to be given back.
@@ -207,10 +215,32 @@ pub fn ended(object: Obj) {
 /// What matters of a type; looked up once, and its destructor hooked then.
 #[inline]
 pub fn type_info(layout: &Layout, class: Obj) -> TypeInfo {
-    if let Some(Some(word)) = state::with(|state, _| state.objects.types.get(class as u64)) {
-        return TypeInfo::unpack(word);
+    let near = near(class);
+    let known = near.load(Ordering::Relaxed);
+    if known >> NEAR_SHIFT == class as u64 {
+        return TypeInfo::unpack(known);
     }
-    learn(layout, class)
+    let found = match state::with(|state, _| state.objects.types.get(class as u64)) {
+        Some(Some(word)) => TypeInfo::unpack(word),
+        _ => learn(layout, class),
+    };
+    near.store((class as u64) << NEAR_SHIFT | found.pack(), Ordering::Relaxed);
+    found
+}
+
+/// Is it sure that the type is not freed?
+pub fn is_kept(class: Obj) -> bool {
+    near(class).load(Ordering::Relaxed) >> NEAR_SHIFT == class as u64
+}
+
+/// Types that were asked for not long ago, each in one word with what matters of it.
+static NEAR: [AtomicU64; 256] = [const { AtomicU64::new(0) }; 256];
+/// Addresses have 48 bits at most.
+const NEAR_SHIFT: u32 = 16;
+
+#[inline(always)]
+fn near(class: Obj) -> &'static AtomicU64 {
+    &NEAR[(class as usize >> 4 ^ class as usize >> 12) % NEAR.len()]
 }
 
 #[cold]

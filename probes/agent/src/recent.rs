@@ -6,6 +6,7 @@ use std::alloc::{Layout, alloc_zeroed, handle_alloc_error};
 
 use racetrace_probes::wire::{Kind, Slot};
 
+use crate::ffi::Obj;
 use crate::ring;
 use crate::table::mix2;
 use crate::thread::Thread;
@@ -77,10 +78,10 @@ pub struct Place {
     strand: u64,
 }
 
-/// The cell of a subject.
+/// The cell of a subject: by its address, so that objects which come and go in one place have one cell.
 #[inline(always)]
-pub fn cell_of(object: u64, key: u64) -> u32 {
-    (mix2(object, key) as usize & (CELLS - 1)) as u32
+pub fn cell_of(object: Obj, key: u64) -> u32 {
+    (mix2(object as u64, key) as usize & (CELLS - 1)) as u32
 }
 
 impl Recent {

@@ -102,7 +102,7 @@ fn header() -> Option<&'static Header> {
     (!map.is_null()).then(|| unsafe { &*map.cast::<Header>() })
 }
 
-/// Writes one record. Waits for room, or drops it, as the ring was opened for.
+/// Writes one record. Waits for room, or drops it, as the ring was opened for. One caller at a time: all are inside the gate.
 #[inline]
 pub fn push(mut slot: Slot) {
     let map = MAP.load(Ordering::Acquire);
@@ -121,7 +121,8 @@ pub fn push(mut slot: Slot) {
             header.dropped.fetch_add(1, Ordering::Relaxed);
             return;
         }
-        let sequence = header.head.fetch_add(1, Ordering::AcqRel);
+        let sequence = header.head.load(Ordering::Relaxed);
+        header.head.store(sequence.wrapping_add(1), Ordering::Release);
         slot.time = ticks();
         let place = map.add(HEADER_BYTES + (sequence % SLOTS) as usize * SLOT_BYTES).cast::<Slot>();
         slot.stamp = 0;

@@ -6,12 +6,12 @@ use crate::codes::Codes;
 use crate::ffi::Obj;
 use crate::layout::Layout;
 use crate::state::{self, Fixed};
-use crate::table::{Table, mix2};
+use crate::table::{Table, mix, mix2};
 use crate::{ring, thread};
 
 const STACKS: usize = 1 << 17;
 const DEEPEST: usize = 40;
-/// How many frames must be unchanged for a remembered stack to be believed.
+/// How many frames of the thread's own must be unchanged for a remembered stack to be believed.
 const CHECKED: usize = 4;
 const REMEMBERED: usize = 1 << 10;
 /// Paths through code that are remembered, whatever frames they are in (those of many tasks).
@@ -20,25 +20,31 @@ const PATHS: usize = 1 << 12;
 pub struct Stacks {
     ids: Table,
     next: u32,
-    recent: Box<[Recent]>,
+    recent: Box<[Path]>,
     paths: Box<[Path]>,
 }
 
-/// Where every frame of a stack is, spread to one word, and the stack's number.
+/// Where the frames of a stack are, spread to one word, and the stack's number.
 #[derive(Clone, Copy)]
 struct Path {
     frames: u64,
     id: u32,
 }
 
-#[derive(Clone, Copy)]
-struct Recent {
-    frames: [(usize, usize); CHECKED],
-    offset: u32,
-    id: u32,
-}
+/// Odd numbers without a pattern (the first hexadecimal digits of pi).
+const OFFSET: u64 = 0x243f_6a88_85a3_08d3;
+const ODD: [(u64, u64); 8] = [
+    (0x1319_8a2e_0370_7345, 0xa409_3822_299f_31d1),
+    (0x082e_fa98_ec4e_6c89, 0x4528_21e6_38d0_1377),
+    (0xbe54_66cf_34e9_0c6d, 0xc0ac_29b7_c97c_50dd),
+    (0x3f84_d5b5_b547_0917, 0x9216_d5d9_8979_fb1b),
+    (0xd131_0ba6_98df_b5ad, 0x2ffd_72db_d01a_dfb7),
+    (0xb8e1_afed_6a26_7e97, 0xba7c_9045_f12c_7f99),
+    (0x24a1_9947_b391_6cf7, 0x0801_f2e2_858e_fc17),
+    (0x6369_20d8_7157_4e69, 0xa458_fea3_f493_3d7f),
+];
 
-const NOTHING: Recent = Recent { frames: [(0, 0); CHECKED], offset: u32::MAX, id: 0 };
+const NOTHING: Path = Path { frames: 0, id: 0 };
 
 impl Stacks {
     pub fn new() -> Stacks {
@@ -46,14 +52,14 @@ impl Stacks {
             ids: Table::new(STACKS),
             next: 1,
             recent: vec![NOTHING; REMEMBERED].into_boxed_slice(),
-            paths: vec![Path { frames: 0, id: 0 }; PATHS].into_boxed_slice(),
+            paths: vec![NOTHING; PATHS].into_boxed_slice(),
         }
     }
 
     pub fn clear(&mut self) {
         self.ids.clear();
         self.recent.fill(NOTHING);
-        self.paths.fill(Path { frames: 0, id: 0 });
+        self.paths.fill(NOTHING);
     }
 
     /// The stack that ends in `frame` at byte `offset` of its code (`None`: where the frame itself says it is).
@@ -61,19 +67,10 @@ impl Stacks {
     #[inline]
     fn id(&mut self, layout: &Layout, codes: &mut Codes, frame: Obj, offset: Option<u32>) -> Result<u32, Obj> {
         let top = offset.unwrap_or_else(|| layout.offset(frame, layout.code(frame)));
-        let mut frames = [(0, 0); CHECKED];
-        let mut at = frame;
-        for (index, entry) in frames.iter_mut().enumerate() {
-            if at.is_null() {
-                break;
-            }
-            *entry = (at as usize, if index == 0 { layout.code(at) as usize } else { layout.instruction(at) });
-            at = layout.previous(at);
-        }
-        let place = mix2(frame as u64, u64::from(top) ^ frames[1].1 as u64) as usize & (REMEMBERED - 1);
-        let recent = &self.recent[place];
-        if recent.offset == top && recent.frames == frames {
-            return Ok(recent.id);
+        let near = near(layout, frame, top, offset.is_none());
+        let place = near as usize & (REMEMBERED - 1);
+        if self.recent[place].frames == near {
+            return Ok(self.recent[place].id);
         }
         let path = path(layout, frame, top, offset.is_none());
         let at = path as usize & (PATHS - 1);
@@ -82,7 +79,7 @@ impl Stacks {
             self.paths[at] = Path { frames: path, id };
         }
         let id = self.paths[at].id;
-        self.recent[place] = Recent { frames, offset: top, id };
+        self.recent[place] = Path { frames: near, id };
         Ok(id)
     }
 
@@ -126,6 +123,34 @@ impl Stacks {
     }
 }
 
+/// The innermost frames, in one word that tells them apart; never 0. Those of generators and coroutines, of which there may
+/// be many that do the same, stand for what they run; those of the thread itself also for themselves.
+#[inline]
+fn near(layout: &Layout, frame: Obj, top: u32, top_is_raw: bool) -> u64 {
+    let mut word = (u64::from(top) << 1 | u64::from(top_is_raw)).wrapping_mul(OFFSET) ^ layout.code(frame) as u64;
+    let mut at = frame;
+    let mut own = 0;
+    // A sum of products: none of them waits for another.
+    for depth in 0..DEEPEST {
+        let odd = ODD[depth % ODD.len()];
+        if depth > 0 {
+            if depth % ODD.len() == 0 {
+                word = mix(word);
+            }
+            word = word.wrapping_add((layout.instruction(at) as u64).wrapping_mul(odd.0));
+        }
+        if layout.generator(at).is_none() {
+            word = word.wrapping_add((at as u64).wrapping_mul(odd.1));
+            own += 1;
+        }
+        at = layout.previous(at);
+        if own == CHECKED || at.is_null() {
+            break;
+        }
+    }
+    mix(word) | 1
+}
+
 /// Code and instruction of each frame, in one word that tells paths apart; never 0.
 fn path(layout: &Layout, frame: Obj, top: u32, top_is_raw: bool) -> u64 {
     // Spread first: offsets and the distances of code objects are alike.
@@ -135,13 +160,16 @@ fn path(layout: &Layout, frame: Obj, top: u32, top_is_raw: bool) -> u64 {
         if at.is_null() {
             break;
         }
-        let code = layout.code(at);
         let instruction = if depth == 0 { 0 } else { layout.instruction(at) };
-        word = (word.rotate_left(5) ^ code as u64).wrapping_mul(0x517c_c1b7_2722_0a95);
-        word = (word.rotate_left(5) ^ instruction as u64).wrapping_mul(0x517c_c1b7_2722_0a95);
+        word = spread(spread(word, layout.code(at) as usize), instruction);
         at = layout.previous(at);
     }
     mix2(word, 1) | 1
+}
+
+#[inline(always)]
+fn spread(word: u64, with: usize) -> u64 {
+    (word.rotate_left(5) ^ with as u64).wrapping_mul(0x517c_c1b7_2722_0a95)
 }
 
 /// The number of the stack that ends in `frame`; 0 when there is none or it cannot be told.

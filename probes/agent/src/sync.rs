@@ -70,6 +70,16 @@ impl Role {
                 | Role::Job
         )
     }
+
+    /// Is it already the call that means something? A lock of an event loop is waited for only if `acquire` gives way.
+    pub fn acts_on_entry(self) -> bool {
+        self != Role::AsyncAcquire
+    }
+
+    /// Is what it was called on to be remembered for its return?
+    fn is_remembered(self) -> bool {
+        self.acts_on_return() && self.acts_on_entry()
+    }
 }
 
 /// Functions whose call means something. `None` as the class: a function of the module.
@@ -132,10 +142,13 @@ pub fn role(module: &str, qualname: &str) -> Option<Role> {
 
 /// The function is entered; its arguments are in the frame.
 pub fn entered(fixed: &Fixed, entry: &'static Entry, role: Role, frame: Obj) {
+    if !role.acts_on_entry() {
+        return;
+    }
     let subject = argument(fixed, entry, frame, 0);
     let is_pools = is_semaphore(role) && called_from_pool(fixed, frame);
     let concerns = !(subject.is_null() || is_pools) && (role != Role::Job || has_several_workers(fixed, frame));
-    if role.acts_on_return() {
+    if role.is_remembered() {
         // What an earlier call in this place, left by an exception, was called on is of no concern.
         let word = match concerns {
             true if is_channel(role) => channel_of(fixed, subject),
@@ -156,8 +169,6 @@ pub fn entered(fixed: &Fixed, entry: &'static Entry, role: Role, frame: Obj) {
     }
     match role {
         Role::CallbackMade => return callbacks::made(fixed, argument(fixed, entry, frame, 1), subject, frame),
-        // What it awaits is only said when it turns out that it does.
-        Role::AsyncAcquire => return,
         Role::CallbackRuns if callbacks::is_step(fixed, subject) => return,
         _ => {}
     }
@@ -188,16 +199,12 @@ pub fn entered(fixed: &Fixed, entry: &'static Entry, role: Role, frame: Obj) {
     }
 }
 
-/// Marks, among the functions under way, those that wait: objects lie at even addresses.
-const WAITS: u64 = 1;
-
-/// An asyncio lock's `acquire` gives way: it has to wait.
-pub fn suspends(fixed: &Fixed, frame: Obj) {
-    let Some(Some(subject)) = state::with(|state, _| state.calls.get(frame as u64)) else { return };
-    if subject & WAITS == 0 {
-        state::with(|state, _| state.calls.set(frame as u64, subject | WAITS));
+/// An asyncio lock's `acquire` gives way: it has to wait. It awaits one future, and does so once.
+pub fn suspends(fixed: &Fixed, entry: &'static Entry, frame: Obj) {
+    let subject = argument(fixed, entry, frame, 0);
+    if !subject.is_null() {
         tasks::strand(fixed, thread::current(), frame);
-        lock(fixed, Kind::LockWait, subject as Obj, frame, 0, 0);
+        lock(fixed, Kind::LockWait, subject, frame, 0, 0);
     }
 }
 
@@ -205,8 +212,12 @@ pub fn suspends(fixed: &Fixed, frame: Obj) {
 pub fn returned(fixed: &Fixed, entry: &'static Entry, role: Role, frame: Obj, result: Obj) {
     // Some functions forget `self` before they return (`Future.result` does), and it may be gone by now: so it is the
     // channel that they were called with, or of locks, which do not, the object.
-    let Some(Some(word)) = state::with(|state, _| state.calls.remove(frame as u64)) else { return };
-    let subject = (word & !WAITS) as Obj;
+    let word = match role.is_remembered() {
+        true => state::with(|state, _| state.calls.remove(frame as u64)).flatten(),
+        false => Some(argument(fixed, entry, frame, 0) as u64).filter(|word| *word != 0),
+    };
+    let Some(word) = word else { return };
+    let subject = word as Obj;
     tasks::strand(fixed, thread::current(), frame);
     let is_true = result == object!(_Py_TrueStruct);
     match role {

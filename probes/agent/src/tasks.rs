@@ -44,10 +44,11 @@ fn task_strand(fixed: &Fixed, thread: &'static Thread, frame: Obj) -> u64 {
     if task == 0 { u64::from(thread.tid()) } else { TASK_STRAND | task }
 }
 
-/// A task's outermost coroutine as it was last found on the stack, and who ran it: as long as it is there, and no subject
-/// has ended since, it is that task.
+/// A task's outermost coroutine as it was last found on the stack, and who ran it: as long as it is there, and has
+/// not ended since, it is that task.
 #[derive(Clone, Copy)]
 pub struct Outermost {
+    coroutine: Obj,
     frame: Obj,
     caller: Obj,
     instruction: usize,
@@ -56,8 +57,14 @@ pub struct Outermost {
 }
 
 impl Outermost {
-    pub const NONE: Outermost =
-        Outermost { frame: std::ptr::null_mut(), caller: std::ptr::null_mut(), instruction: 0, task: 0, era: 0 };
+    pub const NONE: Outermost = Outermost {
+        coroutine: std::ptr::null_mut(),
+        frame: std::ptr::null_mut(),
+        caller: std::ptr::null_mut(),
+        instruction: 0,
+        task: 0,
+        era: 0,
+    };
 }
 
 /// How far from the top a coroutine is looked for that was found before.
@@ -73,7 +80,7 @@ fn task_on(layout: &Layout, thread: &'static Thread, frame: Obj) -> u64 {
         let caller = layout.previous(at);
         if at == known.frame {
             let is_same = caller == known.caller && !caller.is_null() && layout.instruction(caller) == known.instruction;
-            if is_same && state::with(|state, _| state.objects.era) == Some(known.era) {
+            if is_same && state::with(|state, _| state.objects.era(known.coroutine)) == Some(known.era) {
                 return known.task;
             }
             break;
@@ -83,12 +90,12 @@ fn task_on(layout: &Layout, thread: &'static Thread, frame: Obj) -> u64 {
     let Some((coroutine, frame)) = outermost_coroutine(layout, frame) else { return 0 };
     let task = task_of(layout, coroutine);
     let caller = layout.previous(frame);
-    if let Some(era) = state::with(|state, _| state.objects.era)
+    if let Some(era) = state::with(|state, _| state.objects.era(coroutine))
         && task != 0
         && !caller.is_null()
     {
         let instruction = layout.instruction(caller);
-        thread.outermost_coroutine.set(Outermost { frame, caller, instruction, task, era });
+        thread.outermost_coroutine.set(Outermost { coroutine, frame, caller, instruction, task, era });
     }
     task
 }

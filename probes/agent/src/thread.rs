@@ -13,6 +13,7 @@ use crate::tasks::Outermost;
 
 /// Cells of `recent` in which a thread may hold something back.
 pub const HELD_MOST: usize = 64;
+const CODES: usize = 16;
 
 pub struct Thread {
     /// The thread's own pointer, while it may be found by it in `NEAR`; else 0.
@@ -35,8 +36,8 @@ pub struct Thread {
     pub gave_way: Cell<bool>,
     /// The channel that was observed last, by which task, and how many signals there had been.
     pub observed: Cell<(u64, u64, u64)>,
-    /// The code object that was looked up last.
-    code: Cell<(Obj, Option<&'static Entry>)>,
+    /// Code objects that were looked up last.
+    codes: [Cell<(Obj, Option<&'static Entry>)>; CODES],
     /// Locks that it holds and that the ring was told of.
     pub holding: Cell<u32>,
     /// Places in semaphores, and locks of event loops, that it took and did not give back itself.
@@ -148,7 +149,7 @@ fn begin() -> &'static Thread {
             outermost_coroutine: Cell::new(Outermost::NONE),
             gave_way: Cell::new(false),
             observed: Cell::new((0, 0, 0)),
-            code: Cell::new((null_mut(), None)),
+            codes: [const { Cell::new((null_mut(), None)) }; CODES],
             holding: Cell::new(0),
             semaphores: Cell::new(0),
             pending: Cell::new(None),
@@ -275,14 +276,15 @@ impl Thread {
         self.epoch.set(epoch);
     }
 
-    /// A code object's entry, found anew by `find` unless it is the same as last time.
+    /// A code object's entry, found anew by `find` unless it was not long ago.
     #[inline(always)]
     pub fn entry(&self, code: Obj, find: impl FnOnce() -> Option<&'static Entry>) -> Option<&'static Entry> {
-        match self.code.get() {
+        let place = &self.codes[(code as usize >> 4 ^ code as usize >> 8) % CODES];
+        match place.get() {
             (known, Some(entry)) if known == code => Some(entry),
             _ => {
                 let found = find();
-                self.code.set((code, found));
+                place.set((code, found));
                 found
             }
         }

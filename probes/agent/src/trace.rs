@@ -210,7 +210,7 @@ fn is_watched(fixed: &Fixed, thread: &'static Thread, frame_object: Obj) -> bool
     // SAFETY: a frame object and its frame.
     let frame: Obj = unsafe { field(frame_object, FRAME) };
     let code = layout.code(frame);
-    entry_of(thread, code).is_some_and(|entry| entry.is_watched_at(entry.proper(layout.offset(frame, code))))
+    entry_of(thread, code).is_some_and(|entry| entry.watched_behind(layout.offset(frame, code)).is_some())
 }
 
 fn note(fixed: &Fixed, thread: &'static Thread, frame_object: Obj, what: c_int, value: Obj) {
@@ -236,7 +236,7 @@ fn note(fixed: &Fixed, thread: &'static Thread, frame_object: Obj, what: c_int, 
                     monitor::suspended(fixed, thread, frame);
                 }
                 if entry.sync == Some(sync::Role::AsyncAcquire) {
-                    sync::suspends(fixed, frame);
+                    sync::suspends(fixed, entry, frame);
                 }
             } else if let (Some(role), false) = (entry.sync, value.is_null()) {
                 sync::returned(fixed, entry, role, frame, value);
@@ -245,7 +245,7 @@ fn note(fixed: &Fixed, thread: &'static Thread, frame_object: Obj, what: c_int, 
         OPCODE => {
             let code = layout.code(frame);
             let Some(entry) = entry_of(thread, code) else { return };
-            let offset = entry.proper(layout.offset(frame, code));
+            let Some(offset) = entry.watched_behind(layout.offset(frame, code)) else { return };
             access::at_instruction(Site { fixed, thread, entry, frame, offset, watch: 0 });
         }
         _ => {}
