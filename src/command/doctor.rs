@@ -74,7 +74,8 @@ fn process(out: &mut String, pid: u32, stacks: bool) -> Result<(), AttachError> 
     attempts(out, &log);
     let interpreters = target.python.interpreters().map_or(0, |all| all.len());
     let tids = TidMap::of(pid);
-    let views = strand::threads(&target.python, &mut target.codes, &tids).unwrap_or_default();
+    let states = target.python.threads().unwrap_or_default();
+    let views = strand::threads(&target.python, &mut target.codes, &tids, states).unwrap_or_default();
     let native = threads::list(pid).len();
     line(out, "interpreters", interpreters);
     line(out, "threads", format_args!("{} of Python, {native} in all", views.len()));

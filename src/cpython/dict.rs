@@ -46,7 +46,9 @@ pub struct Entry {
 }
 
 const MOST_ENTRIES: u64 = 1 << 16;
-const MOST_KEYS: usize = 1 << 14;
+/// What is remembered of tables, and of the keys of one.
+const MOST_TABLES: usize = 1 << 12;
+const MOST_KEYS: usize = 1 << 8;
 
 impl<M: Memory> Python<M> {
     /// The slot of `key`'s value. A resize moves it: compare [`Python::dict_keys`] before relying on it again.
@@ -169,8 +171,7 @@ impl<M: Memory> Python<M> {
 
     fn slot_in(&self, table: &Table, key: Key<'_>) -> Result<Option<RemoteAddr>, Fault> {
         let Key::Text(text) = key else { return Ok(self.find(table, key)?.map(|(index, _)| table.slot(index))) };
-        let name = (table.entries, text.to_owned());
-        let known = self.keys.borrow().get(&name).copied();
+        let known = self.keys.borrow().get(&table.entries).and_then(|keys| keys.get(text).copied());
         if let Some((index, object)) = known
             && index < table.count
             && self.memory.pointer(table.entries.plus(index * table.stride + table.key)) == Ok(object)
@@ -178,11 +179,15 @@ impl<M: Memory> Python<M> {
             return Ok(Some(table.slot(index)));
         }
         let Some((index, object)) = self.find(table, key)? else { return Ok(None) };
-        let mut keys = self.keys.borrow_mut();
+        let mut tables = self.keys.borrow_mut();
+        if tables.len() >= MOST_TABLES {
+            tables.clear();
+        }
+        let keys = tables.entry(table.entries).or_default();
         if keys.len() >= MOST_KEYS {
             keys.clear();
         }
-        keys.insert(name, (index, object));
+        keys.insert(text.to_owned(), (index, object));
         Ok(Some(table.slot(index)))
     }
 

@@ -36,6 +36,8 @@ pub enum Position {
 /// Deeper stacks are cut: recursion this deep says nothing new.
 pub const MOST_FRAMES: usize = 256;
 const FRAME_SIZE: usize = 112;
+/// Frames on one page are read at once.
+const PAGE: u64 = 4096;
 
 impl RemoteFrame {
     /// The byte offset into the bytecode that starts at `start`, not yet mapped to its instruction.
@@ -166,8 +168,9 @@ impl<M: Memory> Python<M> {
         u32::try_from(half_at(bytes, layout.stack_top?).cast_signed()).ok().filter(|&count| count < LARGEST_FRAME)
     }
 
-    /// The frames below each of `innermost`, it included, innermost first; those that C code put there too. Frames of the
-    /// same depth are read together. A chain that breaks off is cut there.
+    /// The frames below each of `innermost`, it included, innermost first; those that C code put there too. Those of all
+    /// threads are read together, page by page where frames lie on a stack of their own. A chain that breaks off is cut
+    /// there.
     ///
     /// # Errors
     /// When the process is gone or closed to us.
@@ -179,20 +182,43 @@ impl<M: Memory> Python<M> {
             if next.is_empty() {
                 break;
             }
-            let pieces: Vec<Piece> = next.iter().map(|(_, at)| Piece { at: *at, len: FRAME_SIZE }).collect();
-            let bytes = self.gather_all(&pieces)?;
-            for ((chain, at), bytes) in next.iter_mut().zip(bytes.chunks_exact(FRAME_SIZE)) {
-                let frame = self.frame_from(*at, bytes);
-                *at = frame.previous;
-                // Nothing but zeros is what could not be read.
-                if !frame.code.is_null()
-                    && let Some(chain) = chains.get_mut(*chain)
-                {
-                    chain.push(frame);
+            let pieces: Vec<Piece> = next.iter().map(|(_, at)| self.around(*at)).collect();
+            self.memory.prepare(&pieces);
+            for ((chain, at), piece) in next.iter_mut().zip(&pieces) {
+                if let Some(chain) = chains.get_mut(*chain) {
+                    *at = self.follow(*at, piece, chain)?;
                 }
             }
         }
         Ok(chains)
+    }
+
+    /// What is worth reading along with the frame at `at`: its callers, that lie before it on the same page.
+    fn around(&self, at: RemoteAddr) -> Piece {
+        let on_a_stack = self.layout.frame.instruction.is_some();
+        let before = if on_a_stack { at.0 % PAGE } else { 0 };
+        Piece { at: RemoteAddr(at.0 - before), len: before as usize + FRAME_SIZE }
+    }
+
+    /// Goes from frame to frame as long as they lie within `piece`. What comes next is elsewhere; null at the end.
+    fn follow(&self, from: RemoteAddr, piece: &Piece, chain: &mut Vec<RemoteFrame>) -> Result<RemoteAddr, Fault> {
+        let end = piece.at.plus(piece.len as u64);
+        let mut at = from;
+        while (piece.at..end).contains(&at) && chain.len() < MOST_FRAMES {
+            let frame = match self.frame(at) {
+                Ok(frame) if !frame.code.is_null() => frame,
+                Ok(_) | Err(Fault::Unreadable(_)) => return Ok(RemoteAddr::NULL),
+                Err(fault) => return Err(fault),
+            };
+            // A frame that is its own caller was damaged, or is being made.
+            if frame.previous == at {
+                chain.push(frame);
+                return Ok(RemoteAddr::NULL);
+            }
+            at = frame.previous;
+            chain.push(frame);
+        }
+        Ok(if chain.len() < MOST_FRAMES { at } else { RemoteAddr::NULL })
     }
 
     /// Entry and shim frames hold no code that a user wrote.

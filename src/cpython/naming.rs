@@ -4,7 +4,7 @@
 use std::collections::HashMap;
 
 use crate::target::address::RemoteAddr;
-use crate::target::memory::{Fault, Memory};
+use crate::target::memory::{Fault, Memory, Piece};
 
 use super::dict::Key;
 use super::object::flags;
@@ -19,8 +19,20 @@ impl<M: Memory> Python<M> {
     /// # Errors
     /// When the module's table cannot be read.
     pub fn thread_names(&self, interpreter: RemoteAddr) -> Result<HashMap<u64, String>, Fault> {
+        self.thread_names_of(interpreter, |_| true)
+    }
+
+    /// The same for those whose idents are `wanted`.
+    ///
+    /// # Errors
+    /// When the module's table cannot be read.
+    pub fn thread_names_of(&self, interpreter: RemoteAddr, wanted: impl Fn(u64) -> bool) -> Result<HashMap<u64, String>, Fault> {
         let mut names = HashMap::new();
-        for (ident, thread) in self.thread_objects(interpreter)? {
+        let mut threads = self.thread_objects(interpreter)?;
+        threads.retain(|(ident, _)| wanted(*ident));
+        let objects: Vec<Piece> = threads.iter().map(|(_, thread)| Piece { at: *thread, len: 64 }).collect();
+        self.memory.prepare(&objects);
+        for (ident, thread) in threads {
             if let Ok(Some(name)) = self.attribute(thread, "_name")
                 && let Ok(name) = self.text(name)
             {

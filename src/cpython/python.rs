@@ -6,9 +6,10 @@ use std::collections::{HashMap, HashSet};
 use std::rc::Rc;
 
 use racetrace_probes::version::Version;
+use rustc_hash::FxHashMap;
 
 use crate::target::address::RemoteAddr;
-use crate::target::memory::{Fault, Memory};
+use crate::target::memory::{Fault, Memory, Piece};
 
 use super::discovery::Runtime;
 use super::layout::Layout;
@@ -23,10 +24,13 @@ pub struct Python<M> {
     pub layout: Layout,
     pub version: Version,
     pub runtime: RemoteAddr,
-    pub(super) types: RefCell<HashMap<RemoteAddr, Rc<TypeInfo>>>,
-    /// Where text keys were found: by the table's entries and the text, the index and the key object.
-    pub(super) keys: RefCell<HashMap<(RemoteAddr, String), (u64, RemoteAddr)>>,
+    pub(super) types: RefCell<FxHashMap<RemoteAddr, Rc<TypeInfo>>>,
+    /// Where text keys were found, by the table's entries.
+    pub(super) keys: RefCell<FxHashMap<RemoteAddr, KnownKeys>>,
 }
+
+/// By text, the entry's index and the key object.
+type KnownKeys = FxHashMap<String, (u64, RemoteAddr)>;
 
 /// One (sub-)interpreter.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -138,6 +142,13 @@ impl<M: Memory> Python<M> {
         let mut bytes = [0; GIL_SIZE];
         self.memory.read(gil, &mut bytes)?;
         Ok(self.gil_in(&bytes))
+    }
+
+    /// The GIL as it is now, whatever of its memory is kept.
+    pub(crate) fn gil_now(&self, gil: RemoteAddr) -> Option<Gil> {
+        let mut bytes = [0; GIL_SIZE];
+        let read = self.memory.gather(&[Piece { at: gil, len: GIL_SIZE }], &mut bytes).ok()?;
+        (read == GIL_SIZE).then(|| self.gil_in(&bytes))
     }
 
     /// The same from bytes that were read along with others.

@@ -52,6 +52,9 @@ pub trait Memory {
         Ok(done)
     }
 
+    /// Says what will be read next: a memory that keeps what it reads may read it all at once.
+    fn prepare(&self, _pieces: &[Piece]) {}
+
     /// `len` bytes; refuses lengths that no sane structure has.
     ///
     /// # Errors

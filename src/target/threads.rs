@@ -26,6 +26,11 @@ pub fn list(pid: u32) -> Vec<u32> {
     tids
 }
 
+/// Does the process have this thread?
+pub fn exists(pid: u32, tid: u32) -> bool {
+    std::fs::exists(format!("/proc/{pid}/task/{tid}")).unwrap_or(false)
+}
+
 /// The id by which the process itself knows the thread: another one if it lives in a pid namespace of its own.
 pub fn inner(pid: u32, tid: u32) -> u32 {
     let text = std::fs::read_to_string(format!("/proc/{pid}/task/{tid}/status")).unwrap_or_default();
@@ -130,7 +135,7 @@ mod tests {
     #[test]
     fn our_own_thread_is_listed_and_running() {
         let pid = std::process::id();
-        assert!(list(pid).contains(&pid));
+        assert!(list(pid).contains(&pid) && exists(pid, pid) && !exists(pid, 1));
         let still = Stillness::of(pid, pid).expect("the main thread exists");
         assert_eq!(still.unbroken(still), still.asleep);
     }

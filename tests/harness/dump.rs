@@ -39,7 +39,7 @@ pub fn described<M: Memory>(memory: &M, runtime: &Runtime) -> Runtime {
 pub fn everything<M: Memory>(python: &Python<M>, lists: Option<TaskLists>) -> Result<Found, Fault> {
     let mut found = Found::default();
     let mut codes = Codes::new(Specialisation::of(python.version));
-    let views = strand::threads(python, &mut codes, &TidMap::default())?;
+    let views = strand::threads(python, &mut codes, &TidMap::default(), python.threads()?)?;
     found.threads = views.len();
     for view in &views {
         let _ = python.gil(view.state.interpreter.gil);

@@ -43,12 +43,12 @@ pub(super) fn read_abandoned<M: Memory>(
     python: &Python<M>,
     looks: &mut Looks,
     frames: &[Activation],
-    is_users: impl Fn(&str) -> bool,
+    is_users: impl Fn(&KnownCode) -> bool,
 ) -> Vec<Abandoned> {
     let mut found = Vec::new();
     for (index, activation) in frames.iter().enumerate() {
         let code = &activation.code.remote;
-        if code.code.flags & COROUTINE == 0 || !is_users(&code.code.filename) {
+        if code.code.flags & COROUTINE == 0 || !is_users(&activation.code) {
             continue;
         }
         let looked = looks.entry((code.at, activation.offset)).or_default();

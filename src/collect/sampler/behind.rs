@@ -10,11 +10,12 @@ use crate::cpython::python::Python;
 use crate::target::memory::Memory;
 
 use super::approach::Act;
-use super::codes::Codes;
+use super::codes::{Codes, KnownCode};
 use super::found::{Coming, Strand, coming};
 use super::plain::{Asked, MAKES_GENERATOR, Plain, Plainness};
 use super::roots;
 use super::site::{is_asserted, reaches};
+use super::strand::Activation;
 use super::value::Scope;
 use super::ways::{Standing, Waits, waits};
 
@@ -112,20 +113,25 @@ pub(super) fn read_behind<M: Memory>(
     codes: &mut Codes,
     known: &mut Plainness,
     strand: &mut Strand,
-    is_users: impl Fn(&str) -> bool,
+    is_users: impl Fn(&KnownCode) -> bool,
 ) {
     if strand.task.is_some() || strand.waited.is_some() {
         return;
     }
-    let Some((own, roots)) = roots::of_thread(python, &strand.view.frames) else { return };
+    let has_passed = |index: usize, activation: &Activation| {
+        is_users(&activation.code) && !activation.code.behind(activation.offset, Standing::of(index)).passed.is_empty()
+    };
+    let frames = &strand.view.frames;
+    // How the strand got to frames in which it has come through nothing need not be known.
+    let Some(last) = frames.iter().enumerate().rposition(|(index, activation)| has_passed(index, activation)) else { return };
+    let Some((own, roots)) = roots::of_thread(python, frames) else { return };
     let mut plain = Plain { python, codes, known, asked: Asked::Tells };
     let mut found: Vec<Coming> = Vec::new();
-    for (index, activation) in own.iter().enumerate() {
-        let standing = if index == 0 { Standing::Innermost } else { Standing::Caller };
-        let behind = activation.code.behind(activation.offset, standing);
+    for (index, activation) in own.iter().enumerate().take(last + 1) {
+        let behind = activation.code.behind(activation.offset, Standing::of(index));
         let Some(scope) = Scope::of_frame(python, activation) else { break };
         let mut are_plain = |calls: &[usize]| calls.iter().all(|call| plain.is_plain(&scope, *call));
-        if is_users(&activation.code.remote.code.filename) {
+        if is_users(&activation.code) {
             for passed in behind.passed.iter().filter(|passed| are_plain(&passed.calls)) {
                 let watch = activation.code.plan().and_then(|plan| plan.watches.get(passed.watch));
                 let Some((watch, at)) = watch.and_then(|watch| Some((watch, scope.flow.instructions.at(watch.offset)?))) else {

@@ -1,11 +1,12 @@
 //! Code objects that were seen, read once each. An entry is dropped when the object at its address has changed.
 
-use std::cell::RefCell;
-use std::collections::HashMap;
+use std::cell::{OnceCell, RefCell};
 use std::rc::Rc;
 
 use racetrace_probes::flow::Flow;
 use racetrace_probes::plan::{Plan, plan};
+use racetrace_probes::wire::Origin;
+use rustc_hash::FxHashMap;
 
 use crate::cpython::code::{IDENTITY, RemoteCode, Specialisation};
 use crate::cpython::line::line_at;
@@ -23,7 +24,7 @@ use super::site::Site;
 use super::ways::Standing;
 
 /// By instruction, and how the frame stands at it.
-type ByStanding<T> = RefCell<HashMap<(u32, Standing), Rc<T>>>;
+type ByStanding<T> = RefCell<FxHashMap<(u32, Standing), Rc<T>>>;
 
 /// A code object with what is known about it.
 #[derive(Debug)]
@@ -31,19 +32,21 @@ pub struct KnownCode {
     pub remote: RemoteCode,
     /// Number in the order of appearance.
     pub id: u32,
+    /// Whose file it is in, once that was asked.
+    pub(super) origin: OnceCell<Origin>,
     identity: Vec<u8>,
     minor: u8,
     /// Byte offset → offset of the instruction that owns it.
     owners: Vec<u32>,
     flow: Option<Flow>,
     plan: Option<Plan>,
-    sites: RefCell<HashMap<u32, Rc<Site>>>,
+    sites: RefCell<FxHashMap<u32, Rc<Site>>>,
     approaches: ByStanding<Approach>,
     behinds: ByStanding<Behind>,
-    unread: RefCell<HashMap<u32, Rc<[u32]>>>,
+    unread: RefCell<FxHashMap<u32, Rc<[u32]>>>,
     entries: ByStanding<[Entry]>,
     path_sites: ByStanding<PathSite>,
-    write_sites: RefCell<HashMap<u32, Rc<WriteSite>>>,
+    write_sites: RefCell<FxHashMap<u32, Rc<WriteSite>>>,
 }
 
 impl KnownCode {
@@ -149,7 +152,7 @@ impl KnownCode {
 #[derive(Debug)]
 pub struct Codes {
     specialisation: Specialisation,
-    known: HashMap<RemoteAddr, Option<Rc<KnownCode>>>,
+    known: FxHashMap<RemoteAddr, Option<Rc<KnownCode>>>,
     next: u32,
 }
 
@@ -157,7 +160,7 @@ const MOST_CODES: usize = 1 << 16;
 
 impl Codes {
     pub fn new(specialisation: Specialisation) -> Codes {
-        Codes { specialisation, known: HashMap::new(), next: 0 }
+        Codes { specialisation, known: FxHashMap::default(), next: 0 }
     }
 
     /// The code object at `at`; `None` for what is none.
@@ -183,6 +186,7 @@ impl Codes {
         Some(KnownCode {
             remote,
             id: self.next,
+            origin: OnceCell::new(),
             identity,
             minor: python.version.minor,
             owners,

@@ -12,7 +12,7 @@ use crate::cpython::python::Python;
 use crate::target::address::RemoteAddr;
 use crate::target::memory::Memory;
 
-use super::codes::Codes;
+use super::codes::{Codes, KnownCode};
 use super::strand::Activation;
 use super::value::Scope;
 
@@ -36,12 +36,12 @@ pub(super) fn read_dropped<M: Memory>(
     codes: &mut Codes,
     asked: &mut Asked,
     frames: &[Activation],
-    is_users: impl Fn(&str) -> bool,
+    is_users: impl Fn(&KnownCode) -> bool,
 ) -> Vec<Dropped> {
     let mut found = Vec::new();
     for (frame, activation) in frames.iter().enumerate() {
         let code = &activation.code.remote;
-        if code.code.flags & COROUTINE == 0 || !is_users(&code.code.filename) || !asked.insert((code.at, activation.offset)) {
+        if code.code.flags & COROUTINE == 0 || !is_users(&activation.code) || !asked.insert((code.at, activation.offset)) {
             continue;
         }
         let Some(scope) = Scope::of_frame(python, activation) else { continue };

@@ -1,9 +1,9 @@
 //! Turns what was seen into events: numbers texts, code, stacks and objects, and defines each before its first use.
 
-use std::collections::HashMap;
 use std::rc::Rc;
 
 use racetrace_probes::wire::Origin;
+use rustc_hash::FxHashMap;
 
 use crate::cpython::object::Shown;
 use crate::cpython::python::Python;
@@ -23,12 +23,12 @@ pub struct Emitter {
     records: Vec<Record>,
     time: u64,
     standard: Option<String>,
-    texts: HashMap<String, TextId>,
-    codes: HashMap<u32, CodeId>,
-    stacks: HashMap<(StackId, CodeId, u32), StackId>,
+    texts: FxHashMap<String, TextId>,
+    codes: FxHashMap<u32, CodeId>,
+    stacks: FxHashMap<(StackId, CodeId, u32), StackId>,
     /// Objects by address, with what they were called when they were defined.
-    objects: HashMap<RemoteAddr, (Shape, Option<String>)>,
-    keys: HashMap<String, KeyId>,
+    objects: FxHashMap<RemoteAddr, (Shape, Option<String>)>,
+    keys: FxHashMap<String, KeyId>,
 }
 
 const LONGEST_SHOWN: usize = 80;
@@ -43,9 +43,9 @@ impl Emitter {
         self.standard = directory;
     }
 
-    /// Is the file one of the program's own?
-    pub fn is_users(&self, file: &str) -> bool {
-        self.origin(file) == Origin::User
+    /// Is it code of the program's own files?
+    pub fn is_users(&self, code: &KnownCode) -> bool {
+        *code.origin.get_or_init(|| self.origin(&code.remote.code.filename)) == Origin::User
     }
 
     fn origin(&self, file: &str) -> Origin {
@@ -119,11 +119,9 @@ impl Emitter {
 
     /// The same with the innermost of these frames at another instruction.
     pub fn stack_at<M: Memory>(&mut self, python: &Python<M>, frames: &[Activation], from: usize, offset: u32) -> StackId {
-        let mut moved = frames.get(from..).unwrap_or_default().to_vec();
-        if let Some(innermost) = moved.first_mut() {
-            innermost.offset = offset;
-        }
-        self.stack(python, &moved, 0)
+        let caller = self.stack(python, frames, from + 1);
+        let Some(innermost) = frames.get(from) else { return caller };
+        self.called(python, caller, &innermost.code, innermost.frame.globals, offset)
     }
 
     /// Defines an object, again if its name became known (or it is another one by now).

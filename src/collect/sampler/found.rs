@@ -1,6 +1,8 @@
 //! What was found in the frames of one look: strands with the windows they stand in, the loops they walk and the accesses
 //! they are about to make. It reads the target; whether what it read was so at one moment is for [`super::verify`].
 
+use std::rc::Rc;
+
 use racetrace_probes::plan::Operation;
 
 use crate::cpython::container::Walked;
@@ -13,7 +15,7 @@ use crate::target::memory::Memory;
 use super::abandoned::Abandoned;
 use super::accessor::{self, Spanning};
 use super::approach::Act;
-use super::codes::Codes;
+use super::codes::{Codes, KnownCode};
 use super::dropped::Dropped;
 use super::files::{self, Writing};
 use super::locks::{HeldLock, WaitedLock};
@@ -29,7 +31,7 @@ use super::ways::Standing;
 pub(super) struct Strand {
     pub view: ThreadView,
     pub task: Option<RemoteTask>,
-    pub name: String,
+    pub name: Rc<str>,
     pub holds: Vec<HeldLock>,
     pub waited: Option<WaitedLock>,
     pub waits_for_task: Option<RemoteAddr>,
@@ -55,7 +57,7 @@ pub(super) struct Strand {
 }
 
 impl Strand {
-    pub fn new(view: ThreadView, name: String, holds: Vec<HeldLock>, waited: Option<WaitedLock>) -> Strand {
+    pub fn new(view: ThreadView, name: Rc<str>, holds: Vec<HeldLock>, waited: Option<WaitedLock>) -> Strand {
         Strand {
             view,
             task: None,
@@ -165,13 +167,13 @@ pub(super) enum Comes {
 }
 
 /// The windows and loops that the strand's frames stand in.
-pub(super) fn read_windows<M: Memory>(python: &Python<M>, strand: &mut Strand, is_users: impl Fn(&str) -> bool) {
+pub(super) fn read_windows<M: Memory>(python: &Python<M>, strand: &mut Strand, is_users: impl Fn(&KnownCode) -> bool) {
     for (index, activation) in strand.view.frames.iter().enumerate() {
         let site = activation.code.site(activation.offset);
         // What libraries do with their own state is theirs to know.
-        let windows = site.windows.iter().filter(|_| is_users(&activation.code.remote.code.filename));
+        let windows = site.windows.iter().filter(|_| is_users(&activation.code));
         strand.open.extend(windows.filter_map(|window| opening(python, activation, index, *window)));
-        if is_users(&activation.code.remote.code.filename) {
+        if is_users(&activation.code) {
             strand.paths.extend(paths::inside(python, activation, index));
             strand.writings.extend(files::read_writings(python, activation, index));
         }
@@ -211,7 +213,7 @@ pub(super) fn read_coming<M: Memory>(
     codes: &mut Codes,
     known: &mut Plainness,
     strand: &mut Strand,
-    is_users: impl Fn(&str) -> bool,
+    is_users: impl Fn(&KnownCode) -> bool,
 ) {
     if let Some(waited) = &strand.waited {
         strand
@@ -230,12 +232,18 @@ pub(super) fn read_coming<M: Memory>(
     if strand.task.is_some() && skipped == 0 {
         return;
     }
+    let lies_ahead = |index: usize, activation: &Activation| {
+        let (code, offset, standing) = (&activation.code, activation.offset, Standing::of(index));
+        let accesses = !code.approach(offset, standing).targets.is_empty();
+        is_users(code) && (accesses || code.path_site(offset, standing).goes_on() || !code.entries(offset, standing).is_empty())
+    };
+    // Whether the strand gets to frames in which nothing lies ahead need not be known.
+    let ahead = strand.view.frames.iter().enumerate().rposition(|(index, activation)| lies_ahead(index, activation));
     let mut plain = Plain { python, codes, known, asked: Asked::Waits };
-    for (index, activation) in strand.view.frames.iter().enumerate().skip(skipped) {
-        let standing = if index == 0 { Standing::Innermost } else { Standing::Caller };
-        let approach = activation.code.approach(activation.offset, standing);
+    for (index, activation) in strand.view.frames.iter().enumerate().take(ahead.map_or(0, |last| last + 1)).skip(skipped) {
+        let approach = activation.code.approach(activation.offset, Standing::of(index));
         let Some(scope) = Scope::of_frame(python, activation) else { return };
-        if is_users(&activation.code.remote.code.filename) {
+        if is_users(&activation.code) {
             let is_told = |act: &Act| strand.barrier.is_none() || matches!(act, Act::Opens(_));
             for target in approach.targets.iter().filter(|target| is_told(&target.act)) {
                 if target.calls.iter().all(|call| plain.is_plain(&scope, *call)) {
@@ -248,6 +256,9 @@ pub(super) fn read_coming<M: Memory>(
             if strand.task.is_none() && strand.waited.is_none() {
                 strand.nestings.extend(nesting::ahead(&mut plain, &scope, activation, index, &strand.holds));
             }
+        }
+        if Some(index) == ahead {
+            return;
         }
         let leaves = approach.leaving.as_ref().is_some_and(|calls| calls.iter().all(|call| plain.is_plain(&scope, *call)));
         if !leaves {
@@ -279,9 +290,14 @@ pub(super) fn coming<M: Memory>(
 }
 
 /// The windows across functions that frames of the program's own files stand in.
-pub(super) fn read_spans<M: Memory>(python: &Python<M>, codes: &mut Codes, strand: &mut Strand, is_users: impl Fn(&str) -> bool) {
+pub(super) fn read_spans<M: Memory>(
+    python: &Python<M>,
+    codes: &mut Codes,
+    strand: &mut Strand,
+    is_users: impl Fn(&KnownCode) -> bool,
+) {
     for (index, activation) in strand.view.frames.iter().enumerate() {
-        if is_users(&activation.code.remote.code.filename) {
+        if is_users(&activation.code) {
             strand.spans.extend(accessor::read_spans(python, codes, activation, index));
         }
     }

@@ -11,6 +11,7 @@ use crate::event::{Event, ProcessInfo, Record, Tid};
 use crate::target::address::RemoteAddr;
 use crate::target::memory::Fault;
 use crate::target::threads::{self, Stillness};
+use crate::target::view::Noted;
 
 use super::abandoned;
 use super::behind;
@@ -18,7 +19,9 @@ use super::dropped;
 use super::emit::Emitter;
 use super::found::{self, Strand};
 use super::locks;
+use super::names::ThreadNames;
 use super::plain::Plainness;
+use super::present::Presents;
 use super::strand::{self, Activation, ThreadView, TidMap};
 use super::target::Target;
 use super::verify;
@@ -45,9 +48,13 @@ pub struct Counts {
 pub struct Sampler {
     pub target: Target,
     pub(super) emitter: Emitter,
+    pub(super) presents: Presents,
     began: Instant,
     tids: TidMap,
-    names: HashMap<u64, String>,
+    /// The memory in which the lists of threads lie, and what their frames lead to.
+    lists: Noted,
+    objects: Noted,
+    names: ThreadNames,
     pub(super) lock_names: HashMap<RemoteAddr, String>,
     /// Locks that no name was found for, and how often it was looked for.
     nameless: HashMap<RemoteAddr, u32>,
@@ -89,9 +96,12 @@ impl Sampler {
         let mut sampler = Sampler {
             target,
             emitter: Emitter::default(),
+            presents: Presents::default(),
             began: now,
             tids: TidMap::of(pid),
-            names: HashMap::new(),
+            lists: Noted::default(),
+            objects: Noted::default(),
+            names: ThreadNames::default(),
             lock_names: HashMap::new(),
             nameless: HashMap::new(),
             plainness: Plainness::default(),
@@ -151,9 +161,9 @@ impl Sampler {
     }
 
     fn refresh(&mut self) {
-        let Target { process, python, codes, .. } = &mut self.target;
+        let Target { python, codes, .. } = &mut self.target;
         self.refreshed = Instant::now();
-        self.tids = TidMap::of(process.pid);
+        self.tids.forget();
         python.forget_types();
         codes.refresh(python);
         self.lock_names.clear();
@@ -161,32 +171,27 @@ impl Sampler {
         self.plainness.forget();
         self.asked.clear();
         self.looked.clear();
-        self.names.clear();
-        for interpreter in python.interpreters().unwrap_or_default() {
-            self.names.extend(python.thread_names(interpreter.at).unwrap_or_default());
-        }
+        self.names.forget();
     }
 
     fn sample(&mut self) -> Result<Sample, Fault> {
-        // What is claimed is read again, all at one moment; till then each place is read once.
+        // What is claimed is read again, all at one moment; for the rest each place is read once.
         self.target.python.memory.keep();
         let views = self.views()?;
         // Behind the frames: what lies in them is to be as old as they are, or newer.
-        self.target.python.memory.foresee();
+        self.target.python.memory.foresee(&mut self.objects);
         self.announce_threads(&views);
         let mut strands: Vec<Strand> = views.into_iter().map(|view| self.thread_strand(view)).collect();
         let seen = strands.len();
         strands.extend(self.task_strands(&strands));
         self.counts.tasks = self.counts.tasks.max((strands.len() - seen) as u64);
         self.read(&mut strands);
-        self.target.python.memory.note();
-        self.target.python.memory.let_go();
         let sure = if strands.iter().any(Strand::is_of_interest) {
             verify::at_one_moment(&self.target.python, self.target.process.pid, &mut strands)?
         } else {
             vec![false; strands.len()]
         };
-        self.target.python.memory.keep();
+        self.presents.forget();
         let unsure = strands.iter().zip(&sure).filter(|(strand, sure)| strand.is_of_interest() && !**sure).count();
         self.counts.unsure += unsure as u64;
         let unread = strands.iter().filter(|strand| strand.view.frames.is_empty()).count();
@@ -196,28 +201,34 @@ impl Sampler {
         let idents = strands.iter().filter(|strand| strand.task.is_none()).map(|strand| (strand.view.state.ident, strand.tid()));
         let idents: HashMap<u64, Tid> = idents.collect();
         let states = strands.into_iter().zip(sure).filter_map(|(strand, verified)| self.say(strand, verified, &idents)).collect();
+        self.target.python.memory.note(&mut self.objects);
         Ok(Sample { strands: states, seen: total, unread: u32::try_from(unread).unwrap_or(u32::MAX) })
     }
 
     fn views(&mut self) -> Result<Vec<ThreadView>, Fault> {
         let Target { python, codes, .. } = &mut self.target;
-        let views = strand::threads(python, codes, &self.tids)?;
-        if views.iter().any(|view| view.tid.is_none() && view.state.native.is_some()) {
-            self.tids = TidMap::of(self.target.process.pid);
-        }
-        Ok(views)
+        python.memory.foresee(&mut self.lists);
+        let states = python.threads()?;
+        python.memory.note(&mut self.lists);
+        strand::threads(python, codes, &self.tids, states)
     }
 
     fn announce_threads(&mut self, views: &[ThreadView]) {
         let sample = self.counts.samples;
+        let is_known = |state: &ThreadState, tid: Tid| self.known.get(&state.at).is_some_and(|known| known.tid == tid);
         for view in views {
-            let tid = Tid(view.tid.or(view.state.native).unwrap_or(0));
+            if !is_known(&view.state, tid_of(view)) {
+                self.names.forget_one(view.state.ident);
+            }
+        }
+        self.names.find(&self.target.python, views.iter().map(|view| &view.state));
+        for view in views {
+            let tid = tid_of(view);
             if let Some(known) = self.known.get_mut(&view.state.at).filter(|known| known.tid == tid) {
                 known.seen = sample;
                 continue;
             }
-            let name = self.thread_name(&view.state);
-            let name = self.emitter.text(&name);
+            let name = self.emitter.text(&self.names.of(view.state.ident));
             self.emitter.push(tid, Event::ThreadBegin { token: None, name });
             self.known.insert(view.state.at, Known { tid, stillness: None, seen: sample });
             self.counts.threads += 1;
@@ -230,22 +241,13 @@ impl Sampler {
         }
     }
 
-    fn thread_name(&mut self, state: &ThreadState) -> String {
-        if let Some(name) = self.names.get(&state.ident) {
-            return name.clone();
-        }
-        let fresh = self.target.python.thread_names(state.interpreter.at).unwrap_or_default();
-        self.names.extend(fresh);
-        self.names.get(&state.ident).cloned().unwrap_or_else(|| "(unnamed)".to_owned())
-    }
-
     fn thread_strand(&mut self, view: ThreadView) -> Strand {
         let python = &self.target.python;
         let pid = self.target.process.pid;
         let holds = locks::held(python, &view.frames);
         let waited = view.tid.and_then(|tid| locks::waited(python, &view.frames, || threads::activity(pid, tid)));
         let joins = view.tid.and_then(|tid| locks::joined(python, &view.frames, || threads::activity(pid, tid)));
-        let name = self.thread_name(&view.state);
+        let name = self.names.of(view.state.ident);
         let mut still = false;
         if (waited.is_some() || joins.is_some())
             && let Some(now) = view.tid.and_then(|tid| Stillness::of(pid, tid))
@@ -299,7 +301,7 @@ impl Sampler {
         let places: Vec<(RemoteAddr, u32)> = view.frames.iter().map(|frame| (frame.frame.at, frame.offset)).collect();
         let still = before.remove(&at).is_some_and(|known| known == (task.waiter, places.clone()));
         self.tasks_before.insert(at, (task.waiter, places));
-        let name = task.name.clone();
+        let name = task.name.as_str().into();
         Some(Strand { task: Some(task), waits_for_task, still, ..Strand::new(view, name, holds, waited) })
     }
 
@@ -331,19 +333,24 @@ impl Sampler {
     fn read(&mut self, strands: &mut [Strand]) {
         let Target { python, codes, .. } = &mut self.target;
         for strand in strands.iter_mut() {
-            found::read_windows(python, strand, |file| self.emitter.is_users(file));
+            found::read_windows(python, strand, |code| self.emitter.is_users(code));
             let frames = &strand.view.frames;
-            strand.dropped = dropped::read_dropped(python, codes, &mut self.asked, frames, |file| self.emitter.is_users(file));
+            strand.dropped = dropped::read_dropped(python, codes, &mut self.asked, frames, |code| self.emitter.is_users(code));
             let emitter = &self.emitter;
             if strand.task.is_some() {
                 strand.abandoned =
-                    abandoned::read_abandoned(python, &mut self.looked, &strand.view.frames, |file| emitter.is_users(file));
+                    abandoned::read_abandoned(python, &mut self.looked, &strand.view.frames, |code| emitter.is_users(code));
             }
-            found::read_spans(python, codes, strand, |file| emitter.is_users(file));
-            found::read_coming(python, codes, &mut self.plainness, strand, |file| emitter.is_users(file));
-            behind::read_behind(python, codes, &mut self.plainness, strand, |file| emitter.is_users(file));
-            working::read_working(python, codes, &mut self.plainness, strand, |file| emitter.is_users(file));
+            found::read_spans(python, codes, strand, |code| emitter.is_users(code));
+            found::read_coming(python, codes, &mut self.plainness, strand, |code| emitter.is_users(code));
+            behind::read_behind(python, codes, &mut self.plainness, strand, |code| emitter.is_users(code));
+            working::read_working(python, codes, &mut self.plainness, strand, |code| emitter.is_users(code));
         }
         found::keep_shared(self.target.process.pid, strands);
     }
+}
+
+/// The kernel's id of a thread, or the one that the process itself knows.
+fn tid_of(view: &ThreadView) -> Tid {
+    Tid(view.tid.or(view.state.native).unwrap_or(0))
 }

@@ -7,6 +7,7 @@
 //! | [`look`], [`verify`] | one look at the process; what of it was so at one moment |
 //! | [`site`], [`approach`], [`ways`] | what static analysis says about a position, and what lies ahead of it |
 //! | [`found`], [`subject`], [`value`] | windows, loops and coming accesses in the frames of a look; the objects they are about |
+//! | [`present`] | the values that those objects have now |
 //! | [`behind`] | windows that lie right behind a position |
 //! | [`working`], [`roots`] | threads that run freely, and the windows that they come to; what they were given |
 //! | [`accessor`] | windows from one call to another |
@@ -15,7 +16,7 @@
 //! | [`plain`] | whether a call can make a strand wait for another one |
 //! | [`locks`], [`nesting`] | locks held and waited for; taken one inside the other |
 //! | [`say`], [`emit`] | from what was seen to events |
-//! | [`strand`] | threads and tasks as they stand at one moment |
+//! | [`strand`], [`names`] | threads and tasks as they stand at one moment; what threads are called |
 //! | [`target`] | the process that is looked into |
 
 mod abandoned;
@@ -31,9 +32,11 @@ mod files;
 mod found;
 pub mod locks;
 pub mod look;
+mod names;
 mod nesting;
 mod paths;
 mod plain;
+mod present;
 mod roots;
 mod say;
 pub mod site;

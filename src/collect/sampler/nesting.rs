@@ -88,7 +88,7 @@ pub(super) fn ahead<M: Memory>(
     frame: usize,
     holds: &[HeldLock],
 ) -> Vec<Nesting> {
-    let standing = if frame == 0 { Standing::Innermost } else { Standing::Caller };
+    let standing = Standing::of(frame);
     let mut found = Vec::new();
     for entry in activation.code.entries(activation.offset, standing).iter() {
         let mut held: Vec<Taken> = holds.iter().filter(|hold| hold.frame > frame).map(taken).collect();

@@ -88,6 +88,11 @@ impl PathSite {
         }
         site
     }
+
+    /// Is the strand bound to come to an act?
+    pub fn goes_on(&self) -> bool {
+        !self.ahead.is_empty()
+    }
 }
 
 fn named(code: &Code, flow: &Flow) -> Vec<Named> {
@@ -129,7 +134,7 @@ fn is_inside(flow: &Flow, checks: &[usize], check: usize, act: usize, at: usize)
 
 /// The windows that a frame stands in.
 pub(super) fn inside<M: Memory>(python: &Python<M>, activation: &Activation, frame: usize) -> Vec<PathAct> {
-    let site = activation.code.path_site(activation.offset, standing(frame));
+    let site = activation.code.path_site(activation.offset, Standing::of(frame));
     let Some(scope) = Scope::of_frame(python, activation).filter(|_| !site.inside.is_empty()) else { return Vec::new() };
     let windows = site.inside.iter().filter_map(|(check, act)| {
         let (_, asked) = about(&scope, *check)?;
@@ -147,7 +152,7 @@ pub(super) fn ahead<M: Memory>(
     activation: &Activation,
     frame: usize,
 ) -> Vec<PathAct> {
-    let site = activation.code.path_site(activation.offset, standing(frame));
+    let site = activation.code.path_site(activation.offset, Standing::of(frame));
     let mut found = Vec::new();
     for (act, calls) in &site.ahead {
         let Some((Some(effect), path)) = about(scope, *act) else { continue };
@@ -156,10 +161,6 @@ pub(super) fn ahead<M: Memory>(
         }
     }
     found
-}
-
-fn standing(frame: usize) -> Standing {
-    if frame == 0 { Standing::Innermost } else { Standing::Caller }
 }
 
 #[expect(clippy::too_many_arguments, reason = "the parts of what is made")]

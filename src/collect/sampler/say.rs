@@ -4,6 +4,7 @@ use std::collections::HashMap;
 
 use racetrace_probes::plan::WindowKind;
 
+use crate::cpython::object::Shown;
 use crate::event::sample::{
     Ahead, Coming as ComingEvent, Dropped as DroppedEvent, Hold, Nesting as NestingEvent, OpenLoop, OpenSpan, OpenWindow,
     PathAct as PathEvent, StrandState, SubjectValue, Waits, Writing as WritingEvent,
@@ -143,16 +144,16 @@ impl Sampler {
     fn say_window(&mut self, frames: &[Activation], opening: &Opening) -> OpenWindow {
         let python = &self.target.python;
         let subject = &opening.subject;
-        let again = subject.slot.and_then(|slot| python.pointer_now(slot));
+        // The old value was the strand's own all the time.
         let show = |at: RemoteAddr| python.show(at).ok();
         let value = match (opening.held, opening.now) {
             (Some(held), Some(now)) if held == now => SubjectValue::Current(self.emitter.value(held, show(held))),
             (Some(held), Some(now)) => {
                 let old = show(held);
-                // The new value is not ours to keep: it counts only if it is still there after it was read.
-                let new = show(now).filter(|_| subject.slot.and_then(|slot| python.pointer_now(slot)) == Some(now));
-                let equal = old.is_some() && old == new && !matches!(old, Some(crate::cpython::object::Shown::Object(_)));
-                if equal || again.is_none_or(|again| again == held) {
+                let present = subject.slot.map(|slot| self.presents.of(python, slot, now));
+                let new = present.as_ref().and_then(|present| present.value.clone());
+                let equal = old.is_some() && old == new && !matches!(old, Some(Shown::Object(_)));
+                if equal || present.and_then(|present| present.pointer).is_none_or(|pointer| pointer == held) {
                     SubjectValue::Unknown
                 } else {
                     let held = self.emitter.value(held, old);

@@ -1,8 +1,10 @@
 //! Threads as they stand at one moment: their frames, positions and names. What they hold and wait for is found in
 //! [`super::locks`].
 
-use std::collections::HashMap;
+use std::cell::RefCell;
 use std::rc::Rc;
+
+use rustc_hash::FxHashMap;
 
 use crate::cpython::frame::RemoteFrame;
 use crate::cpython::python::{Python, ThreadState};
@@ -55,15 +57,21 @@ pub fn activation<M: Memory>(python: &Python<M>, codes: &mut Codes, frame: Remot
     Some(Activation { frame, code, offset })
 }
 
-/// All threads with their frames.
+/// Threads with their frames.
 ///
 /// # Errors
 /// When the process is gone or closed to us.
-pub fn threads<M: Memory>(python: &Python<M>, codes: &mut Codes, tids: &TidMap) -> Result<Vec<ThreadView>, Fault> {
-    let states = python.threads()?;
+pub fn threads<M: Memory>(
+    python: &Python<M>,
+    codes: &mut Codes,
+    tids: &TidMap,
+    states: Vec<ThreadState>,
+) -> Result<Vec<ThreadView>, Fault> {
     let heads = python.current_frames(&states)?;
     let innermost: Vec<RemoteAddr> = heads.iter().map(|head| head.last().map_or(RemoteAddr::NULL, |(_, frame)| *frame)).collect();
     let chains = python.chains(&innermost)?;
+    let knows_itself = python.layout.thread.native_thread_id.is_some();
+    let outer = |native: u32| if knows_itself { tids.outer(native) } else { tids.checked(native) };
     Ok(states
         .into_iter()
         .zip(heads)
@@ -74,23 +82,45 @@ pub fn threads<M: Memory>(python: &Python<M>, codes: &mut Codes, tids: &TidMap) 
                 .filter(|frame| python.is_pythons(frame))
                 .filter_map(|frame| activation(python, codes, *frame))
                 .collect();
-            ThreadView { tid: state.native.and_then(|native| tids.outer(native)), frames, chain, head, state }
+            ThreadView { tid: state.native.and_then(outer), frames, chain, head, state }
         })
         .collect())
 }
 
-/// From the thread ids that a process sees to those that we see: they differ in another pid namespace.
-#[derive(Debug, Clone, Default)]
+/// From the thread ids that a process sees to those that we see, as far as the kernel knows them.
+#[derive(Debug, Default)]
 pub struct TidMap {
-    outer: HashMap<u32, u32>,
+    pid: u32,
+    /// It is in another pid namespace, where threads have other ids.
+    apart: bool,
+    known: RefCell<FxHashMap<u32, Option<u32>>>,
 }
 
 impl TidMap {
     pub fn of(pid: u32) -> TidMap {
-        TidMap { outer: threads::list(pid).into_iter().map(|tid| (threads::inner(pid, tid), tid)).collect() }
+        TidMap { pid, apart: threads::inner(pid, pid) != pid, known: RefCell::default() }
     }
 
+    /// For an id of which the process is sure.
     pub fn outer(&self, inner: u32) -> Option<u32> {
-        self.outer.get(&inner).copied()
+        if self.apart { self.checked(inner) } else { Some(inner) }
+    }
+
+    /// Asks the kernel, once for each thread.
+    pub fn checked(&self, inner: u32) -> Option<u32> {
+        let mut known = self.known.borrow_mut();
+        if !self.apart {
+            return *known.entry(inner).or_insert_with(|| threads::exists(self.pid, inner).then_some(inner));
+        }
+        // One that is not known has begun since they were listed.
+        if !known.contains_key(&inner) {
+            known.extend(threads::list(self.pid).into_iter().map(|tid| (threads::inner(self.pid, tid), Some(tid))));
+        }
+        *known.entry(inner).or_default()
+    }
+
+    /// Forgets what was asked: ids are used again.
+    pub fn forget(&self) {
+        self.known.borrow_mut().clear();
     }
 }

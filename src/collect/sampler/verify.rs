@@ -68,7 +68,7 @@ fn once<M: Memory>(python: &Python<M>, pid: u32, strands: &mut [Strand], sure: &
     }
     detached(python, strands, &mut plan);
     plan.extend(gil_pieces());
-    let holders: Vec<RemoteAddr> = gils.iter().filter_map(|gil| Some(python.gil(*gil).ok()?.last_holder)).collect();
+    let holders: Vec<RemoteAddr> = gils.iter().filter_map(|gil| Some(python.gil_now(*gil)?.last_holder)).collect();
     // Of the others the GIL itself tells.
     let asked = |strand: &Strand| {
         strand.is_of_interest() && (holders.contains(&strand.view.state.at) || (gils.is_empty() && strand.task.is_some()))

@@ -21,6 +21,13 @@ pub enum Standing {
     Caller,
 }
 
+impl Standing {
+    /// Of the frame with this index among its strand's, innermost first.
+    pub fn of(frame: usize) -> Standing {
+        if frame == 0 { Standing::Innermost } else { Standing::Caller }
+    }
+}
+
 /// Conditions of more values are not followed.
 const LARGEST_CONDITION: usize = 40;
 /// What is called in conditions of loops without being a turn that strands give each other.

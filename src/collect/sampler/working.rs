@@ -7,7 +7,7 @@ use crate::cpython::python::Python;
 use crate::target::memory::Memory;
 
 use super::approach::Act;
-use super::codes::Codes;
+use super::codes::{Codes, KnownCode};
 use super::found::{Coming, Strand, coming};
 use super::plain::{Asked, Plain, Plainness};
 use super::roots;
@@ -20,7 +20,7 @@ pub(super) fn read_working<M: Memory>(
     codes: &mut Codes,
     known: &mut Plainness,
     strand: &mut Strand,
-    is_users: impl Fn(&str) -> bool,
+    is_users: impl Fn(&KnownCode) -> bool,
 ) {
     let frames = &strand.view.frames;
     if strand.task.is_some() || strand.waited.is_some() || frames.len() > DEEPEST {
@@ -33,8 +33,8 @@ pub(super) fn read_working<M: Memory>(
         return;
     }
     let mut found: Vec<Coming> = Vec::new();
-    for (index, frame) in own.iter().enumerate().filter(|(_, frame)| is_users(&frame.code.remote.code.filename)) {
-        let standing = if index == 0 { Standing::Innermost } else { Standing::Caller };
+    for (index, frame) in own.iter().enumerate().filter(|(_, frame)| is_users(&frame.code)) {
+        let standing = Standing::of(index);
         let approach = frame.code.approach(frame.offset, standing);
         let opens = approach.targets.iter().filter(|target| matches!(target.act, Act::Opens(_)));
         let windows = opens.filter_map(|target| coming(python, frame, index, target.watch, target.act));
