@@ -64,6 +64,11 @@ impl Source {
         self.ring.stop();
     }
 
+    /// How many records have been written and not been moved yet.
+    pub fn waiting(&self) -> usize {
+        usize::try_from(self.ring.head().saturating_sub(self.tail)).unwrap_or(usize::MAX)
+    }
+
     /// Moves up to `limit` records to `out`, and says what can still come.
     pub fn drain(&mut self, clock: &SessionClock, limit: usize, out: &mut Vec<Record>) -> Outlook {
         // Asked before the head is read: what a process wrote before it ended is then certainly seen.
