@@ -84,6 +84,8 @@ pub struct Opens {
     frames: Vec<(FrameId, Vec<Open>)>,
     /// Reads under calls that spans begin with.
     spans: Vec<OpenSpan>,
+    /// Lists of frames that are over, for those to come.
+    spare: Vec<Vec<Open>>,
 }
 
 #[derive(Debug, Clone)]
@@ -98,6 +100,7 @@ pub struct OpenSpan {
 const FRAMES: usize = 48;
 const READS: usize = 32;
 const SPANS: usize = 32;
+const SPARE: usize = 4;
 
 impl Opens {
     pub fn open(&mut self, open: Open) {
@@ -105,9 +108,10 @@ impl Opens {
             Some(at) => at,
             None => {
                 if self.frames.len() >= FRAMES {
-                    self.frames.remove(0);
+                    let (_, oldest) = self.frames.remove(0);
+                    self.keep(oldest);
                 }
-                self.frames.push((open.frame, Vec::new()));
+                self.frames.push((open.frame, self.spare.pop().unwrap_or_default()));
                 self.frames.len() - 1
             }
         };
@@ -140,7 +144,25 @@ impl Opens {
 
     /// A function begins anew in that frame.
     pub fn entered(&mut self, frame: FrameId) {
-        self.frames.retain(|(other, _)| *other != frame);
+        if let Some(at) = self.frames.iter().position(|(other, _)| *other == frame) {
+            let (_, reads) = self.frames.remove(at);
+            self.keep(reads);
+        }
+    }
+
+    /// Its strand has ended: another may have the memory.
+    pub fn clear(&mut self) {
+        for (_, reads) in std::mem::take(&mut self.frames) {
+            self.keep(reads);
+        }
+        self.spans.clear();
+    }
+
+    fn keep(&mut self, mut reads: Vec<Open>) {
+        if self.spare.len() < SPARE {
+            reads.clear();
+            self.spare.push(reads);
+        }
     }
 
     /// A later read under the same first call replaces earlier ones of other parts: they belong to an earlier activation.

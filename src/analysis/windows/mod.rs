@@ -6,11 +6,13 @@
 //! | [`shadow`] | what is remembered of each subject |
 //! | [`activation`] | reads that wait for their write, and closed windows |
 //! | [`judge`] | the rules: order, mutual exclusion, harmlessness |
+//! | [`found`] | races, once each |
 //! | [`explain`], [`help`] | findings in words |
 //! | [`unordered`] | plain accesses |
 
 mod activation;
 mod explain;
+mod found;
 mod help;
 mod judge;
 mod shadow;
@@ -22,20 +24,24 @@ use rustc_hash::FxHashMap;
 use smallvec::SmallVec;
 
 use self::activation::{Closed, Open, OpenSpan, Opens, Which};
-use self::explain::Race;
-use self::judge::{Case, Effect, Judgement, Latest};
+use self::found::Found;
+use self::judge::Effect;
 use self::shadow::{ObjectShadow, Past, Shadow};
 use super::definitions::{SPAN_DEPTH, Site};
 use super::findings::Again;
 use super::{Detector, Findings, StrandId, World};
 use crate::event::{Access, Action, Event, KeyId, ProcessId, Record, Shape, StackId, Value};
-use crate::finding::{Evidence, Kind};
 use racetrace_probes::plan::WindowKind;
+
+/// Open reads of ended strands whose memory is kept.
+const SPARE: usize = 256;
 
 #[derive(Default)]
 pub struct Windows {
     processes: Vec<Shadow>,
     opens: FxHashMap<StrandId, Opens>,
+    /// Those of ended strands, for strands to come: tasks begin and end by the thousand.
+    spare: Vec<Opens>,
     /// The key with which each race was described; another one shows that it concerns several keys.
     keys: FxHashMap<Again, KeyId>,
     notes: unordered::Notes,
@@ -109,8 +115,10 @@ impl Now<'_> {
 
 impl Windows {
     fn forget_strand(&mut self, strand: Option<StrandId>) {
-        if let Some(strand) = strand {
-            self.opens.remove(&strand);
+        let ended = strand.and_then(|strand| self.opens.remove(&strand));
+        if let Some(mut opens) = ended.filter(|_| self.spare.len() < SPARE) {
+            opens.clear();
+            self.spare.push(opens);
         }
     }
 
@@ -157,7 +165,7 @@ impl Windows {
         if site.opens || in_span {
             let writes_before = part.writes_total;
             let open = Open { frame, offset: site.offset, object, key, past: past.clone(), writes_before, value, claimed: false };
-            let opens = self.opens.entry(now.strand).or_default();
+            let opens = self.opens.entry(now.strand).or_insert_with(|| self.spare.pop().unwrap_or_default());
             if in_span {
                 open_spans(now, site, &open, opens);
             }
@@ -322,134 +330,4 @@ fn close_spans(
             closed.push(Closed::new(which, &open, past.clone()));
         }
     }
-}
-
-/// Where races are put: judged, described once, counted.
-struct Found<'a, 'b> {
-    now: &'a Now<'a>,
-    keys: &'a mut FxHashMap<Again, KeyId>,
-    findings: &'b mut Findings,
-    /// Races that this access has brought up already: it counts once for each.
-    told: SmallVec<[(Again, Evidence); 4]>,
-}
-
-impl Found<'_, '_> {
-    /// The windows that close now, against what others wrote before.
-    fn windows_against_writes(&mut self, shadow: &Shadow, closed: &[Closed]) {
-        let object = self.now.access.object;
-        let Some(case) = case(self.now, shadow).filter(|_| !closed.is_empty()) else { return };
-        for window in closed {
-            let Some(part) = shadow.part(object, window.key) else { continue };
-            let whole = (window.key != KeyId::WHOLE).then(|| shadow.part(object, KeyId::WHOLE)).flatten();
-            let replaced = whole.into_iter().flat_map(|whole| whole.writes.iter()).filter(|past| past.action == Action::Replace);
-            let mut seen_split = false;
-            for write in part.writes.iter().chain(replaced) {
-                let evidence = self.judge(&case, window, write, Latest::Window, part.writes_total);
-                seen_split |= evidence == Some(Evidence::Observed);
-            }
-            if matches!(window.which, Which::Span(..)) && !seen_split {
-                self.same_span(&case, window, part);
-            }
-        }
-    }
-
-    /// Two strands go through one span, in either order.
-    fn same_span(&mut self, case: &Case<'_>, window: &Closed, part: &shadow::Part) {
-        let others: Vec<&Closed> = part.windows.iter().filter(|other| other.which == window.which).collect();
-        for other in others {
-            self.judge_span(case, window, &other.write, part.writes_total);
-        }
-    }
-
-    /// This write, against windows that others have closed before.
-    fn write_against_windows(&mut self, shadow: &Shadow, past: &Past, key: KeyId) {
-        let Some(part) = shadow.part(self.now.access.object, key) else { return };
-        let Some(case) = case(self.now, shadow) else { return };
-        for window in part.windows.iter().filter(|window| matches!(window.which, Which::Window(..))) {
-            self.judge(&case, window, past, Latest::Access, part.writes_total);
-        }
-    }
-
-    /// This check, against windows of others that began with the same check.
-    fn check_against_windows(&mut self, shadow: &Shadow, past: &Past) {
-        let Some(part) = shadow.part(self.now.access.object, self.now.access.key) else { return };
-        let Some(case) = case(self.now, shadow) else { return };
-        for window in part.windows.iter().filter(|window| matches!(window.which, Which::Window(..))) {
-            let judgement = case.judge_same_check(window, past);
-            self.tell(window, past, judgement, part.writes_total);
-        }
-    }
-
-    fn judge(&mut self, case: &Case<'_>, window: &Closed, access: &Past, latest: Latest, writes: u64) -> Option<Evidence> {
-        let judgement = case.judge(window, access, latest);
-        let unseen_span = matches!(window.which, Which::Span(..)) && !is_observed(judgement);
-        if unseen_span { None } else { self.tell(window, access, judgement, writes) }
-    }
-
-    fn judge_span(&mut self, case: &Case<'_>, window: &Closed, access: &Past, writes: u64) {
-        let judgement = case.judge(window, access, Latest::Window);
-        self.tell(window, access, judgement, writes);
-    }
-
-    fn tell(&mut self, window: &Closed, access: &Past, judgement: Judgement, writes: u64) -> Option<Evidence> {
-        let (evidence, idempotent) = match judgement {
-            Judgement::Race(evidence) => (evidence, false),
-            Judgement::Idempotent(evidence) => (evidence, true),
-            Judgement::None => return None,
-        };
-        let kind = match kind_of(self.now, window.which) {
-            Some(WindowKind::CheckThenAct) => Kind::CheckThenAct,
-            _ => Kind::ReadModifyWrite,
-        };
-        let name = again(self.now.process, kind, window, access);
-        if self.told.iter().any(|(told, as_sure)| *told == name && *as_sure >= evidence) {
-            return Some(evidence);
-        }
-        self.told.push((name, evidence));
-        let Access { object, key, .. } = *self.now.access;
-        let key = if window.key == KeyId::WHOLE { KeyId::WHOLE } else { key };
-        let first = *self.keys.entry(name).or_insert(key);
-        let several = first != key && first != SEVERAL;
-        if !several && self.findings.again(name, evidence) {
-            return Some(evidence);
-        }
-        if several {
-            self.keys.insert(name, SEVERAL);
-        }
-        let race = Race {
-            world: self.now.world,
-            process: self.now.process,
-            object,
-            key,
-            kind,
-            window,
-            access,
-            evidence,
-            idempotent,
-            others: writes.saturating_sub(window.writes_before),
-        };
-        if race.outside_user_code() {
-            self.findings.hide(name, "library code");
-        } else {
-            self.findings.add_named(name, race.finding());
-        }
-        Some(evidence)
-    }
-}
-
-fn case<'s>(now: &'s Now<'_>, shadow: &'s Shadow) -> Option<Case<'s>> {
-    let object = now.access.object;
-    Some(Case { world: now.world, process: now.process, object, shadow: shadow.object(object)? })
-}
-
-const SEVERAL: KeyId = KeyId(u64::MAX);
-
-fn is_observed(judgement: Judgement) -> bool {
-    matches!(judgement, Judgement::Race(Evidence::Observed) | Judgement::Idempotent(Evidence::Observed))
-}
-
-/// The cheap name of a race: its sites. A check that came too late to act stands for its act.
-fn again(process: ProcessId, kind: Kind, window: &Closed, access: &Past) -> Again {
-    let sites = u64::from(window.write.site) << 32 | u64::from(window.site_of(access));
-    (kind, sites, u64::from(process.0) << 32 | u64::from(window.read.site))
 }
