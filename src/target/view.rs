@@ -10,14 +10,14 @@ use super::memory::{Fault, Memory, Piece};
 
 /// Bytes that are kept as one.
 const LINE: usize = 1024;
-/// Lines side by side are read as one piece, but never over the end of a page: the next one may not be there.
+/// Lines of one page are read as one piece, with what lies between them: that costs less than another piece.
 const PAGE: u64 = 4096;
 /// Lines that are kept; a look that needs more begins anew.
 const MOST_LINES: usize = 1 << 13;
 /// Lines that are read at once.
 const MOST_AT_ONCE: usize = 1 << 12;
 /// What has not been asked for in so many looks is not foreseen any more.
-const LONGEST_UNASKED: u32 = 8;
+const LONGEST_UNASKED: u32 = 2;
 /// What is not there any more interrupts reading at once; after so many times, the rest is read when it is asked for.
 const MOST_INTERRUPTIONS: usize = 32;
 
@@ -76,11 +76,10 @@ impl Lines {
     fn fetch<M: Memory>(&mut self, memory: &M, mut wanted: Vec<u64>, state: State) -> Vec<u64> {
         wanted.retain(|at| !self.at.contains_key(at));
         wanted.sort_unstable();
-        wanted.dedup();
         wanted.truncate(MOST_AT_ONCE);
-        let mut place = self.bytes.len();
-        self.bytes.resize(place + wanted.len(), [0; LINE]);
         let pieces = pieces(&wanted);
+        let mut place = self.bytes.len();
+        self.bytes.resize(place + pieces.iter().map(|piece| piece.len / LINE).sum::<usize>(), [0; LINE]);
         let mut rest = pieces.as_slice();
         let mut gone = Vec::new();
         for _ in 0..MOST_INTERRUPTIONS {
@@ -88,7 +87,8 @@ impl Lines {
             let Ok(mut read) = memory.gather(rest, into) else { break };
             while let Some((piece, behind)) = rest.split_first().filter(|(piece, _)| read >= piece.len) {
                 for line in lines_of(piece) {
-                    self.at.insert(line, Line { place, state });
+                    // What is there already, between others that are not, stays as it was.
+                    self.at.entry(line).or_insert(Line { place, state });
                     place += 1;
                 }
                 read -= piece.len;
@@ -108,7 +108,7 @@ fn pieces(lines: &[u64]) -> Vec<Piece> {
     let mut pieces: Vec<Piece> = Vec::with_capacity(lines.len());
     for &line in lines {
         match pieces.last_mut() {
-            Some(last) if last.at.0 + last.len as u64 == line && line % PAGE != 0 => last.len += LINE,
+            Some(last) if last.at.0 / PAGE == line / PAGE => last.len = (line - last.at.0) as usize + LINE,
             _ => pieces.push(Piece { at: RemoteAddr(line), len: LINE }),
         }
     }

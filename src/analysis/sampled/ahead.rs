@@ -4,7 +4,7 @@
 
 use super::describe::{access, is_in_users_code, name, place};
 use super::sightings::Sightings;
-use super::windows::{Inside, Story, accesses, collect, describe, nature, subject};
+use super::windows::{Inside, Story, accesses, collect, describe, nature, subject, tell};
 use super::{Findings, Seen, comes_between};
 use crate::event::sample::{Ahead, Coming, OpenWindow, StrandState, SubjectValue};
 use crate::event::{KeyId, ObjectId, StackId};
@@ -59,7 +59,9 @@ impl Comings {
 
     fn tell(&mut self, seen: &Seen<'_>, one: (&Inside<'_>, Stands), other: &On<'_>, findings: &mut Findings) {
         if self.seen.are_enough((one.0.open.write, other.write), seen.time) {
-            findings.add(finding(seen, one, other));
+            let can_switch = one.0.nature.switches || other.window.as_ref().is_some_and(|other| other.nature.switches);
+            let sure = sureness(one.1 == Stands::Inside || can_switch);
+            tell(seen, one.0, other.write, sure.0.0, findings, || finding(seen, one, other, sure));
         }
     }
 }
@@ -115,7 +117,12 @@ fn comes_into(one: &Inside<'_>, other: &On<'_>) -> bool {
     same && !is_held_up && comes_between(one.state, other.state, one.nature.suspends)
 }
 
-fn finding(seen: &Seen<'_>, (one, stands): (&Inside<'_>, Stands), other: &On<'_>) -> Finding {
+fn finding(
+    seen: &Seen<'_>,
+    (one, stands): (&Inside<'_>, Stands),
+    other: &On<'_>,
+    (sure, why): ((Evidence, Severity), &str),
+) -> Finding {
     let subject = subject(seen, &one.open);
     let where_one = match stands {
         Stands::Before => "is on its way to it from",
@@ -133,22 +140,20 @@ fn finding(seen: &Seen<'_>, (one, stands): (&Inside<'_>, Stands), other: &On<'_>
         place(seen, other.stack),
         place(seen, other.write),
     );
-    let can_switch = one.nature.switches || other.window.as_ref().is_some_and(|other| other.nature.switches);
-    let (sure, why) = sureness(stands == Stands::Inside || can_switch);
     let (read, write) = accesses(seen, one);
     let does = if other.window.is_some() { "reads and stores it too" } else { "changes it" };
     let conflict = access(seen, "conflict", does, other.state, other.write);
     let accesses = vec![read, write, conflict];
-    describe(seen, one, Story { subject, observed, why, accesses, conflict: other.write, sure })
+    describe(seen, one, Story { subject, observed, why: why.to_owned(), accesses, conflict: other.write, sure })
 }
 
 /// How sure a race is that was not seen to happen.
-pub(super) fn sureness(can_switch: bool) -> ((Evidence, Severity), String) {
+pub(super) fn sureness(can_switch: bool) -> ((Evidence, Severity), &'static str) {
     if can_switch {
         let why = "nothing keeps the other strand from changing it between the read and the write";
-        ((Evidence::Possible, Severity::Error), why.to_owned())
+        ((Evidence::Possible, Severity::Error), why)
     } else {
         let why = "this interpreter does not switch threads inside; a free-threaded build does";
-        ((Evidence::Latent, Severity::Warning), why.to_owned())
+        ((Evidence::Latent, Severity::Warning), why)
     }
 }

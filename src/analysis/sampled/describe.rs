@@ -81,12 +81,23 @@ pub fn lock(seen: &Seen<'_>, hold: &Hold) -> LockReport {
 }
 
 pub fn access(seen: &Seen<'_>, role: &str, what: &str, state: &StrandState, stack: StackId) -> AccessReport {
+    access_by(seen, role, what, (strand(seen, state), &state.holds), stack)
+}
+
+/// The same for a strand that was seen earlier, with what it held then.
+pub fn access_by(
+    seen: &Seen<'_>,
+    role: &str,
+    what: &str,
+    (strand, holds): (StrandReport, &[Hold]),
+    stack: StackId,
+) -> AccessReport {
     AccessReport {
         role: role.to_owned(),
         what: Some(what.to_owned()).filter(|what| !what.is_empty()),
-        strand: strand(seen, state),
+        strand,
         stack: seen.world.frames(seen.process, stack),
-        locks: state.holds.iter().map(|hold| lock(seen, hold)).collect(),
+        locks: holds.iter().map(|hold| lock(seen, hold)).collect(),
     }
 }
 

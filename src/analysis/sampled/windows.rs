@@ -2,16 +2,17 @@
 //! at the same verified moment. No lock can have kept them apart, or they would not be there together.
 
 use std::collections::HashMap;
+use std::hash::{DefaultHasher, Hash, Hasher};
 
 use racetrace_probes::plan::{Operation, SwitchWhy, Window, WindowKind};
 
-use super::describe::{access, is_in_users_code, name, place, sampled, value};
+use super::describe::{access, access_by, is_in_users_code, name, place, sampled, strand, value};
 use super::{Findings, Seen, Who};
 use crate::analysis::describe::{Draft, fingerprint_at};
 use crate::analysis::naming;
-use crate::event::sample::{OpenSpan, OpenWindow, StrandState, SubjectValue};
-use crate::event::{KeyId, ObjectId, Shape, StackId};
-use crate::finding::{AccessReport, Evidence, Finding, Kind, Severity, Subject};
+use crate::event::sample::{Hold, OpenSpan, OpenWindow, StrandState, SubjectValue};
+use crate::event::{KeyId, ObjectId, Shape, StackId, Value};
+use crate::finding::{AccessReport, Evidence, Finding, Kind, Severity, StrandReport, Subject};
 
 #[derive(Debug, Default)]
 pub struct Windows {
@@ -22,8 +23,8 @@ pub struct Windows {
 #[derive(Debug, Clone)]
 struct Visitor {
     who: Who,
-    locks: Vec<ObjectId>,
-    access: AccessReport,
+    strand: StrandReport,
+    holds: Vec<Hold>,
     write: StackId,
 }
 
@@ -60,15 +61,17 @@ impl Windows {
         for (index, one) in inside.iter().enumerate() {
             let other = inside.iter().skip(index + 1).find(|other| meets(one, other));
             if let Some(other) = other {
-                findings.add(together(seen, one, other));
+                tell(seen, one, other.open.write, Evidence::Observed, findings, || together(seen, one, other));
             }
         }
         for one in &inside {
             self.visit(seen, one);
         }
         for one in &inside {
-            if let Some(finding) = self.stale(seen, one) {
-                findings.add(finding);
+            let SubjectValue::Stale { held, now } = one.open.subject else { continue };
+            if let Some(other) = self.overtaker(one) {
+                let describe = || stale(seen, one, (held, now), other);
+                tell(seen, one, other.write, Evidence::Observed, findings, describe);
             }
         }
     }
@@ -77,55 +80,64 @@ impl Windows {
         if self.visitors.len() >= MOST_SUBJECTS {
             self.visitors.clear();
         }
-        let visitor = Visitor {
-            who: Who::of(one.state),
-            locks: locks(one.state),
-            access: access(seen, "conflict", "stores it too", one.state, one.open.write),
-            write: one.open.write,
-        };
+        let who = Who::of(one.state);
+        let visitor = Visitor { who, strand: strand(seen, one.state), holds: one.state.holds.clone(), write: one.open.write };
         let visitors = self.visitors.entry((one.open.object, one.open.key)).or_default();
         visitors.retain(|known| known.who != visitor.who);
         visitors.insert(0, visitor);
         visitors.truncate(4);
     }
 
-    /// A value that is out of date, if somebody else is known who stores the subject, under no lock that this one holds.
-    fn stale(&self, seen: &Seen<'_>, one: &Inside<'_>) -> Option<Finding> {
-        let SubjectValue::Stale { held, now } = one.open.subject else { return None };
-        let own = locks(one.state);
+    /// Who else is known to store the subject, under no lock that this one holds.
+    fn overtaker(&self, one: &Inside<'_>) -> Option<&Visitor> {
+        let own = &one.state.holds;
+        let shares = |other: &Visitor| other.holds.iter().any(|hold| own.iter().any(|own| own.lock == hold.lock));
         let visitors = self.visitors.get(&(one.open.object, one.open.key))?;
-        let other = visitors
-            .iter()
-            .find(|other| other.who != Who::of(one.state) && !other.locks.iter().any(|lock| own.contains(lock)))?;
-        let subject = subject(seen, &one.open);
-        let (held, now) = (value(seen, held), value(seen, now));
-        let observed = format!(
-            "{} holds {held} since {} and stands at {}; {} is {now} by now and will be overwritten at {}",
-            name(seen, one.state),
-            place(seen, one.open.read),
-            place(seen, one.open.stack),
-            subject.name,
-            place(seen, one.open.write),
-        );
-        let (read, write) = accesses(seen, one);
-        let why = "another strand stored a new value between the read and the write that depends on it".to_owned();
-        Some(describe(
-            seen,
-            one,
-            Story {
-                subject,
-                observed,
-                why,
-                accesses: vec![read, write, other.access.clone()],
-                conflict: other.write,
-                sure: OBSERVED,
-            },
-        ))
+        visitors.iter().find(|other| other.who != Who::of(one.state) && !shares(other))
     }
 }
 
-fn locks(state: &StrandState) -> Vec<ObjectId> {
-    state.holds.iter().map(|hold| hold.lock).collect()
+/// Describes a race the first time that it is seen, and counts it every time.
+pub(super) fn tell(
+    seen: &Seen<'_>,
+    one: &Inside<'_>,
+    conflict: StackId,
+    evidence: Evidence,
+    findings: &mut Findings,
+    finding: impl FnOnce() -> Finding,
+) {
+    let sort = match one.nature.kind {
+        WindowKind::ReadModifyWrite => Kind::ReadModifyWrite,
+        WindowKind::CheckThenAct => Kind::CheckThenAct,
+    };
+    let OpenWindow { read, write, object, key, .. } = one.open;
+    let mut places = DefaultHasher::new();
+    (seen.process, read, write, conflict).hash(&mut places);
+    let mut subject = DefaultHasher::new();
+    (object, key).hash(&mut subject);
+    let again = (sort, places.finish(), subject.finish());
+    if !findings.again(again, evidence) {
+        findings.add_named(again, finding());
+    }
+}
+
+/// A value that is out of date, and who has made it so.
+fn stale(seen: &Seen<'_>, one: &Inside<'_>, (held, now): (Value, Value), other: &Visitor) -> Finding {
+    let subject = subject(seen, &one.open);
+    let (held, now) = (value(seen, held), value(seen, now));
+    let observed = format!(
+        "{} holds {held} since {} and stands at {}; {} is {now} by now and will be overwritten at {}",
+        name(seen, one.state),
+        place(seen, one.open.read),
+        place(seen, one.open.stack),
+        subject.name,
+        place(seen, one.open.write),
+    );
+    let (read, write) = accesses(seen, one);
+    let why = "another strand stored a new value between the read and the write that depends on it".to_owned();
+    let conflict = access_by(seen, "conflict", "stores it too", (other.strand.clone(), &other.holds), other.write);
+    let accesses = vec![read, write, conflict];
+    describe(seen, one, Story { subject, observed, why, accesses, conflict: other.write, sure: OBSERVED })
 }
 
 pub(super) fn collect<'a>(seen: &Seen<'a>) -> Vec<Inside<'a>> {

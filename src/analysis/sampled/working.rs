@@ -108,5 +108,5 @@ fn finding(seen: &Seen<'_>, one: &Inside<'_>, other: &Worker) -> Finding {
     let (sure, why) = sureness(one.nature.switches || other.switches);
     let (read, write) = accesses(seen, one);
     let accesses = vec![read, write, other.access.clone()];
-    describe(seen, one, Story { subject, observed, why, accesses, conflict: other.window.1, sure })
+    describe(seen, one, Story { subject, observed, why: why.to_owned(), accesses, conflict: other.window.1, sure })
 }

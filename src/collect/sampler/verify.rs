@@ -43,16 +43,24 @@ const ATTEMPTS: usize = 4;
 /// When the process is gone or closed to us.
 pub(super) fn at_one_moment<M: Memory>(python: &Python<M>, pid: u32, strands: &mut [Strand]) -> Result<Vec<bool>, Fault> {
     let mut sure = vec![false; strands.len()];
+    let mut lost = vec![false; strands.len()];
     for _ in 0..ATTEMPTS {
-        if once(python, pid, strands, &mut sure)? {
+        if once(python, pid, strands, &mut sure, &mut lost)? {
             break;
         }
     }
     Ok(sure)
 }
 
-/// One attempt; true if nothing is left to be gained by another.
-fn once<M: Memory>(python: &Python<M>, pid: u32, strands: &mut [Strand], sure: &mut [bool]) -> Result<bool, Fault> {
+/// One attempt; true if nothing is left to be gained by another. Strands that are `lost` were found to be elsewhere, or
+/// gone.
+fn once<M: Memory>(
+    python: &Python<M>,
+    pid: u32,
+    strands: &mut [Strand],
+    sure: &mut [bool],
+    lost: &mut [bool],
+) -> Result<bool, Fault> {
     let mut gils: Vec<RemoteAddr> =
         strands.iter().map(|strand| strand.view.state.interpreter.gil).filter(|gil| !gil.is_null()).collect();
     gils.sort_unstable();
@@ -60,13 +68,13 @@ fn once<M: Memory>(python: &Python<M>, pid: u32, strands: &mut [Strand], sure: &
     let mut plan: Vec<(Piece, Check)> = Vec::new();
     let gil_pieces = || gils.iter().map(|gil| (Piece { at: *gil, len: GIL_SIZE }, Check::Gil(*gil)));
     plan.extend(gil_pieces());
-    detached(python, strands, &mut plan);
+    detached(python, strands, lost, &mut plan);
     for _ in 0..if gils.is_empty() { 2 } else { 1 } {
-        for (index, strand) in strands.iter().enumerate().filter(|(_, strand)| strand.is_of_interest()) {
+        for (index, strand) in wanted(strands, lost) {
             expect(python, index, strand, &mut plan);
         }
     }
-    detached(python, strands, &mut plan);
+    detached(python, strands, lost, &mut plan);
     plan.extend(gil_pieces());
     let holders: Vec<RemoteAddr> = gils.iter().filter_map(|gil| Some(python.gil_now(*gil)?.last_holder)).collect();
     // Of the others the GIL itself tells.
@@ -85,7 +93,9 @@ fn once<M: Memory>(python: &Python<M>, pid: u32, strands: &mut [Strand], sure: &
     let took = began.elapsed();
     let (quick, no_turns) = (took <= FASTEST_ROUND, took <= FASTEST_TURNS);
     if read != bytes.len() {
-        return Ok(false);
+        let gone = strand_at(&plan, read);
+        gone.and_then(|gone| lost.get_mut(gone)).into_iter().for_each(|lost| *lost = true);
+        return Ok(gone.is_none());
     }
     let verdict = compare(python, &plan, &bytes, strands);
     let after: HashMap<u32, Stillness> = tids.iter().filter_map(states).collect();
@@ -93,14 +103,16 @@ fn once<M: Memory>(python: &Python<M>, pid: u32, strands: &mut [Strand], sure: &
     let mut all = true;
     for (index, strand) in strands.iter().enumerate().filter(|(_, strand)| strand.is_of_interest()) {
         let state = strand.view.state;
-        let in_place = verdict.in_place.get(index) == Some(&true);
+        let Some(lost) = lost.get_mut(index) else { continue };
+        // What has moved on will not come back.
+        *lost |= verdict.in_place.get(index) != Some(&true);
         let parked = verdict.parked(state.interpreter.gil, state.at);
         let asleep = strand.view.tid.is_some_and(slept);
         let resting = strand.task.is_some() && quick;
         let aside = strand.task.is_none() && no_turns && verdict.detached.get(index) == Some(&true);
         if let Some(sure) = sure.get_mut(index) {
-            *sure = in_place && (parked || asleep || resting || aside);
-            all &= *sure;
+            *sure = !*lost && (parked || asleep || resting || aside);
+            all &= *sure || *lost;
         }
     }
     for (strand, opening, now) in verdict.now {
@@ -111,10 +123,30 @@ fn once<M: Memory>(python: &Python<M>, pid: u32, strands: &mut [Strand], sure: &
     Ok(all)
 }
 
+/// The strands that are still to be verified.
+fn wanted<'a>(strands: &'a [Strand], lost: &'a [bool]) -> impl Iterator<Item = (usize, &'a Strand)> {
+    let strands = strands.iter().enumerate().zip(lost);
+    strands.filter(|((_, strand), lost)| strand.is_of_interest() && !**lost).map(|(strand, _)| strand)
+}
+
+/// The strand that the piece is about at which reading broke off after so many bytes.
+fn strand_at(plan: &[(Piece, Check)], read: usize) -> Option<usize> {
+    let mut end = 0;
+    let (_, check) = plan.iter().find(|(piece, _)| {
+        end += piece.len;
+        end > read
+    })?;
+    match check {
+        Check::Gil(_) => None,
+        Check::Frame(index, _) | Check::Word(index, _) | Check::Exact(index, _) => Some(*index),
+        Check::Detached(index) | Check::Now(index, _) => Some(*index),
+    }
+}
+
 /// Threads of builds without a GIL say whether they run Python code.
-fn detached<M: Memory>(python: &Python<M>, strands: &[Strand], plan: &mut Vec<(Piece, Check)>) {
+fn detached<M: Memory>(python: &Python<M>, strands: &[Strand], lost: &[bool], plan: &mut Vec<(Piece, Check)>) {
     let Some(state) = python.layout.thread.state else { return };
-    for (index, strand) in strands.iter().enumerate().filter(|(_, strand)| strand.is_of_interest() && strand.task.is_none()) {
+    for (index, strand) in wanted(strands, lost).filter(|(_, strand)| strand.task.is_none()) {
         plan.push((Piece { at: strand.view.state.at.plus(state), len: 4 }, Check::Detached(index)));
     }
 }
