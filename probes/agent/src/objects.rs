@@ -28,7 +28,7 @@ pub struct Objects {
     types: Table,
     next: u64,
     /// Count the ends of subjects, by their addresses: in between, what an address is the id of does not change.
-    eras: Box<[u64; ERAS]>,
+    eras: [u64; ERAS],
     /// Subjects that were not followed because the table is full.
     pub missed: u64,
 }
@@ -69,7 +69,7 @@ impl TypeInfo {
 
 impl Objects {
     pub fn new() -> Objects {
-        Objects { ids: Table::new(OBJECTS), types: Table::new(TYPES), next: 1, eras: Box::new([1; ERAS]), missed: 0 }
+        Objects { ids: Table::new(OBJECTS), types: Table::new(TYPES), next: 1, eras: [1; ERAS], missed: 0 }
     }
 
     /// A new process: nothing has been defined to its ring.

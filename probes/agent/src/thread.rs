@@ -36,7 +36,8 @@ pub struct Thread {
     pub gave_way: Cell<bool>,
     /// The channel that was observed last, by which task, and how many signals there had been.
     pub observed: Cell<(u64, u64, u64)>,
-    /// Code objects that were looked up last.
+    /// The code object that was looked up last, and others before it.
+    code: Cell<(Obj, Option<&'static Entry>)>,
     codes: [Cell<(Obj, Option<&'static Entry>)>; CODES],
     /// Locks that it holds and that the ring was told of.
     pub holding: Cell<u32>,
@@ -149,6 +150,7 @@ fn begin() -> &'static Thread {
             outermost_coroutine: Cell::new(Outermost::NONE),
             gave_way: Cell::new(false),
             observed: Cell::new((0, 0, 0)),
+            code: Cell::new((null_mut(), None)),
             codes: [const { Cell::new((null_mut(), None)) }; CODES],
             holding: Cell::new(0),
             semaphores: Cell::new(0),
@@ -279,15 +281,21 @@ impl Thread {
     /// A code object's entry, found anew by `find` unless it was not long ago.
     #[inline(always)]
     pub fn entry(&self, code: Obj, find: impl FnOnce() -> Option<&'static Entry>) -> Option<&'static Entry> {
-        let place = &self.codes[(code as usize >> 4 ^ code as usize >> 8) % CODES];
-        match place.get() {
+        match self.code.get() {
             (known, Some(entry)) if known == code => Some(entry),
-            _ => {
-                let found = find();
-                place.set((code, found));
-                found
-            }
+            _ => self.entry_before(code, find),
         }
+    }
+
+    fn entry_before(&self, code: Obj, find: impl FnOnce() -> Option<&'static Entry>) -> Option<&'static Entry> {
+        let place = &self.codes[(code as usize >> 4 ^ code as usize >> 8) % CODES];
+        let found = match place.get() {
+            (known, Some(entry)) if known == code => Some(entry),
+            _ => find(),
+        };
+        place.set((code, found));
+        self.code.set((code, found));
+        found
     }
 
     /// Runs `work` unless this thread is already inside the agent (a destructor that we caused, a callback of our own).
