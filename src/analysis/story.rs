@@ -72,8 +72,14 @@ impl File {
 
 impl Story {
     pub fn begin_process(&mut self, process: u32) {
+        self.begin_child(None, process);
+    }
+
+    /// A process that another of the story started.
+    pub fn begin_child(&mut self, parent: Option<u32>, process: u32) {
         self.process = process;
-        let info = ProcessInfo { pid: 100 + process, python: (3, 13, 0), ..ProcessInfo::default() };
+        let parent = parent.map(|parent| 100 + parent);
+        let info = ProcessInfo { pid: 100 + process, parent, python: (3, 13, 0), ..ProcessInfo::default() };
         self.on(MAIN, Event::Process(info));
         let name = self.text("MainThread");
         self.on(MAIN, Event::ThreadBegin { token: None, name });

@@ -370,6 +370,36 @@ fn processes_that_split_each_others_records_are_observed_and_file_locks_are_sile
     assert!(two_processes(true).is_empty());
 }
 
+/// Two children append a record in two parts, the first before the second is heard of; the parent hears of the first's end
+/// before that, though it had started both.
+fn children_one_after_the_other(second_began: u64) -> Vec<String> {
+    let mut story = threads(&[]);
+    let file = File::appending(PATH, 5);
+    let writes = |story: &mut Story| {
+        opens(story, MAIN, file, OpenMode::Append);
+        for offset in [2, 4] {
+            let place = story.at("raw", offset);
+            story.writes_at(MAIN, &file, WriteLevel::System, if offset == 2 { "a " } else { "a\n" }, place);
+        }
+    };
+    story.begin_child(Some(0), 1);
+    writes(&mut story);
+    story.process = 0;
+    story.time = 1_000_000_000;
+    story.on(MAIN, Event::Hear);
+    story.time = second_began;
+    story.begin_child(Some(0), 2);
+    story.time = 2_000_000_000;
+    writes(&mut story);
+    story.verdicts()
+}
+
+#[test]
+fn a_child_does_not_know_what_its_parent_heard_after_starting_it() {
+    assert_eq!(children_one_after_the_other(500_000_000), [POSSIBLE]);
+    assert!(children_one_after_the_other(1_500_000_000).is_empty());
+}
+
 #[test]
 fn files_of_ones_own_are_silent() {
     let mut story = threads(&[2, 3]);

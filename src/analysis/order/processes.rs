@@ -10,6 +10,8 @@ use crate::event::ProcessId;
 const MOST_HEARD: usize = 1 << 17;
 /// Parents of parents that are followed.
 const DEEPEST: usize = 32;
+/// Times at which a process heard something, of which it is remembered what it knew before.
+const KEPT: usize = 64;
 
 impl World {
     /// All that other processes have done so far may be known to this strand from here on.
@@ -23,6 +25,7 @@ impl World {
         if self.processes.len() < 2 {
             return;
         }
+        self.keep_what_is_known(own, time);
         let others: Vec<ProcessId> = self.processes().map(|(id, _)| id).filter(|id| *id != own).collect();
         let reached: Vec<Stamp> = others.iter().flat_map(|other| self.reached(*other)).collect();
         let ended: Vec<Knowledge> = others.iter().filter_map(|other| self.process(*other)?.farewell.clone()).collect();
@@ -32,24 +35,42 @@ impl World {
         }
     }
 
+    /// A child that began before may be heard of after: what comes in now it does not know.
+    fn keep_what_is_known(&mut self, own: ProcessId, time: u64) {
+        let known = self.known_to(own);
+        let Some(process) = self.process_mut(own) else { return };
+        if process.before_hearing.len() >= KEPT {
+            process.before_hearing.pop_front();
+        }
+        process.before_hearing.push_back((time, known));
+    }
+
     /// What the first thread of a process knows: all that its parent had done when it came.
     pub(super) fn known_at_start(&mut self, process: ProcessId) -> Knowledge {
+        let Some(state) = self.process(process).filter(|state| state.threads.is_empty() && state.tokens.is_empty()) else {
+            return Knowledge::default();
+        };
+        let started = state.started;
+        let Some(parent) = self.parent_of(process) else { return Knowledge::default() };
+        let then = self.process(parent).and_then(|parent| parent.before_hearing.iter().find(|(time, _)| *time > started));
+        match then {
+            Some((_, known)) => known.clone(),
+            None => self.known_to(parent),
+        }
+    }
+
+    /// All that the threads of a process have done and know.
+    fn known_to(&mut self, process: ProcessId) -> Knowledge {
         let mut known = Knowledge::default();
-        let first = self.process(process).is_some_and(|process| process.threads.is_empty() && process.tokens.is_empty());
-        if let Some(parent) = self.parent_of(process).filter(|_| first) {
-            for stamp in self.reached(parent) {
-                known.join(&stamp);
-            }
+        for stamp in self.reached(process) {
+            known.join(&stamp);
         }
         known
     }
 
     /// The process is over: what its threads have done is kept for those who hear of it.
     pub(super) fn say_farewell(&mut self, process: ProcessId) {
-        let mut known = Knowledge::default();
-        for stamp in self.reached(process) {
-            known.join(&stamp);
-        }
+        let known = self.known_to(process);
         if let Some(process) = self.process_mut(process) {
             process.farewell = Some(known);
         }
