@@ -88,7 +88,7 @@ impl Detector for Deadlock {
 
     /// Whoever asks for a report in the middle gets what is certain; what still waits at the end is told then.
     fn report(&mut self, world: &World, findings: &mut Findings) {
-        for process in world.processes().filter(|(_, process)| !process.ended).map(|(id, _)| id).collect::<Vec<_>>() {
+        for process in world.processes().filter(|(_, process)| process.ended.is_none()).map(|(id, _)| id).collect::<Vec<_>>() {
             self.conclude(world, process, false, findings);
         }
     }

@@ -201,7 +201,8 @@ impl Files {
     ) {
         let (Some(mine), Some(theirs)) = (self.ledger.handle(handle), self.ledger.handle(other)) else { return };
         let gone = |handle: &Handle| {
-            !world.related(mine.process, handle.process) && world.process(handle.process).is_none_or(|process| process.ended)
+            !world.related(mine.process, handle.process)
+                && world.process(handle.process).is_none_or(|process| process.ended.is_some())
         };
         let observed = after.is_some();
         if (mine.process != theirs.process && gone(theirs)) || !can_meet(world, before, conflict, observed) {

@@ -140,7 +140,7 @@ impl World {
                 }
                 self.say_farewell(record.process);
                 if let Some(process) = self.process_mut(record.process) {
-                    process.ended = true;
+                    process.ended = Some(record.time);
                     process.threads.clear();
                     process.tasks.clear();
                 }

@@ -131,7 +131,7 @@ impl Paths {
         for change in others {
             let between = change.number > check.changes;
             // A child that has ended was probably waited for.
-            let waited_for = change.process != process && world.process(change.process).is_none_or(|other| other.ended);
+            let waited_for = change.process != process && world.process(change.process).is_none_or(|other| other.ended.is_some());
             if between && !waited_for && !(check.point.is_before(&change.point) && change.point.is_before(point)) {
                 tell(world, name, &window, change, Evidence::Observed, findings);
             } else if !between && can_land(world, &window, change) {

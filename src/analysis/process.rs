@@ -32,7 +32,8 @@ pub struct Process {
     pub(super) idle_chains: FxHashSet<Moment>,
     /// The same, the longest idle first; some may have been taken since.
     pub(super) idle_line: std::collections::VecDeque<Moment>,
-    pub ended: bool,
+    /// When it ended.
+    pub ended: Option<u64>,
 }
 
 #[derive(Debug, Clone)]

@@ -25,7 +25,7 @@ pub struct Stuck {
 
 /// All threads of a process, if each of them has long been waiting without limit.
 pub fn stuck(world: &World, process: ProcessId, now: u64) -> Option<Vec<Stuck>> {
-    let state = world.process(process).filter(|process| !process.ended)?;
+    let state = world.process(process).filter(|process| process.ended.is_none())?;
     let to_come = state.tokens.values().any(|token| token.start.is_some() && token.strand.is_none());
     if to_come || state.threads.len() < 2 {
         return None;

@@ -160,9 +160,16 @@ impl World {
     /// order them.
     pub fn could_meet(&self, a: StrandId, b: StrandId) -> bool {
         match (self.strands.get(a), self.strands.get(b)) {
+            (Some(one), Some(other)) if one.process != other.process => self.ran_together(one.process, other.process),
             (Some(one), Some(other)) => (one.birth.is_some() && other.birth.is_some()) || one.alive_with(other),
             _ => false,
         }
+    }
+
+    /// By the clock: the first records of a process may come when another has long ended.
+    fn ran_together(&self, a: ProcessId, b: ProcessId) -> bool {
+        let (Some(one), Some(other)) = (self.process(a), self.process(b)) else { return false };
+        one.ended.is_none_or(|end| other.started < end) && other.ended.is_none_or(|end| one.started < end)
     }
 
     // ---- order

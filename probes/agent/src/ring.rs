@@ -104,7 +104,13 @@ fn header() -> Option<&'static Header> {
 
 /// Writes one record. Waits for room, or drops it, as the ring was opened for. One caller at a time: all are inside the gate.
 #[inline]
-pub fn push(mut slot: Slot) {
+pub fn push(slot: Slot) {
+    push_as_of(slot, None);
+}
+
+/// The same, of something that was before.
+#[inline(always)]
+fn push_as_of(mut slot: Slot, time: Option<u64>) {
     let map = MAP.load(Ordering::Acquire);
     if map.is_null() {
         return;
@@ -123,7 +129,7 @@ pub fn push(mut slot: Slot) {
         }
         let sequence = header.head.load(Ordering::Relaxed);
         header.head.store(sequence.wrapping_add(1), Ordering::Release);
-        slot.time = ticks();
+        slot.time = time.unwrap_or_else(ticks);
         let place = map.add(HEADER_BYTES + (sequence % SLOTS) as usize * SLOT_BYTES).cast::<Slot>();
         slot.stamp = 0;
         place.write(slot);
@@ -132,7 +138,12 @@ pub fn push(mut slot: Slot) {
 }
 
 /// Writes bytes and then a record that refers to them in `a` (position) and `b` (length). One caller at a time.
-pub fn push_blob(mut slot: Slot, bytes: &[u8]) {
+pub fn push_blob(slot: Slot, bytes: &[u8]) {
+    push_blob_as_of(slot, bytes, None);
+}
+
+/// The same, of something that was before (in [`ticks`]).
+pub fn push_blob_as_of(mut slot: Slot, bytes: &[u8], time: Option<u64>) {
     let map = MAP.load(Ordering::Acquire);
     let length = bytes.len() as u64;
     if map.is_null() || length > BLOB_MAX {
@@ -156,7 +167,7 @@ pub fn push_blob(mut slot: Slot, bytes: &[u8]) {
         slot.a = position;
         slot.b = length;
     }
-    push(slot);
+    push_as_of(slot, time);
 }
 
 /// Waits until there is room. False: drop instead; and when the consumer is gone, nothing is recorded any more.

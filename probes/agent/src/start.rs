@@ -1,7 +1,7 @@
 //! The extension module: `start(session, libraries, standard)` puts everything in place. Goodbyes and forks are here too.
 
 use std::ffi::{c_int, c_void};
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 
 use racetrace_probes::wire::{Full, Kind};
 
@@ -111,7 +111,7 @@ fn begin(args: Obj) -> Result<(), &'static str> {
     // SAFETY: registers functions of ours, which stay loaded.
     unsafe {
         libc::atexit(goodbye);
-        libc::pthread_atfork(None, None, Some(forked));
+        libc::pthread_atfork(Some(about_to_fork), None, Some(forked));
     }
     Ok(())
 }
@@ -159,7 +159,8 @@ fn say_process(fixed: &Fixed) {
             lines.push_str(&format!("argument={argument}\n"));
         }
     }
-    state::with(|_, _| ring::push_blob(ring::slot(Kind::Process, thread::tid()), lines.as_bytes()));
+    let forked = Some(FORKED.load(Ordering::Relaxed)).filter(|forked| *forked != 0);
+    state::with(|_, _| ring::push_blob_as_of(ring::slot(Kind::Process, thread::tid()), lines.as_bytes(), forked));
 }
 
 pub extern "C" fn goodbye() {
@@ -181,6 +182,14 @@ pub fn is_finalizing() -> bool {
     }
     // SAFETY: takes nothing, gives an int.
     ask != 0 && unsafe { std::mem::transmute::<usize, unsafe extern "C-unwind" fn() -> c_int>(ask)() } != 0
+}
+
+/// When this process, or a child of it, was last forked, in ticks; 0 for never.
+static FORKED: AtomicU64 = AtomicU64::new(0);
+
+/// A child may come to its first record when its parent has long gone on: it says since when it has been there.
+extern "C" fn about_to_fork() {
+    FORKED.store(ring::ticks(), Ordering::Relaxed);
 }
 
 /// In the child of a fork: the ring is the parent's. Ours is made when there is something to write.

@@ -384,6 +384,8 @@ fn children_one_after_the_other(second_began: u64) -> Vec<String> {
     };
     story.begin_child(Some(0), 1);
     writes(&mut story);
+    story.time = 900_000_000;
+    story.on(MAIN, Event::ProcessEnd { orderly: true });
     story.process = 0;
     story.time = 1_000_000_000;
     story.on(MAIN, Event::Hear);
