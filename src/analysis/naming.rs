@@ -126,7 +126,12 @@ pub fn subject(world: &World, process: ProcessId, object: ObjectId, key: KeyId, 
             let module = module.or_else(|| main_stem(definitions, sites)).unwrap_or("__main__");
             named("global", format!("{module}.{label}"))
         }
-        Shape::Instance | Shape::Other if key != KeyId::WHOLE => named("attribute", format!("{type_name}.{label}")),
+        Shape::Instance | Shape::Other if key != KeyId::WHOLE => {
+            // A function is known by its name, not by its type.
+            let function = type_name == "function" || type_name == "builtin_function_or_method";
+            let path = local_path(definitions, sites).filter(|path| function && path.contains('.'));
+            named("attribute", path.unwrap_or_else(|| format!("{type_name}.{label}")))
+        }
         Shape::Class if key != KeyId::WHOLE => {
             let class = seen.label.map_or(type_name, |label| definitions.text(label));
             named("attribute", format!("{class}.{label}"))

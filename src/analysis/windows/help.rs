@@ -11,6 +11,9 @@ pub fn for_window(race: &Race<'_>, subject: &Subject) -> String {
     if let Some(lock) = dropped_in_between(race) {
         return format!("hold `{lock}` {from_to} without releasing it in between");
     }
+    if let Some(locks) = one_each(race) {
+        return format!("use one lock for all: each side holds a `{locks}` of its own, which keeps nobody else out");
+    }
     if let Some(lock) = held_by_the_other(race) {
         return format!("take `{lock}` here too, {from_to}: the other side holds it when it changes {}", subject.name);
     }
@@ -50,6 +53,15 @@ fn held_by_the_other(race: &Race<'_>) -> Option<String> {
     let other = race.access.locks.as_deref().unwrap_or_default();
     let held = other.iter().rev().find(|held| held.excludes)?;
     Some(naming::lock(race.world, held.lock))
+}
+
+/// Both sides hold a lock, of one name, but not the same: each object has its own, or each call makes one.
+fn one_each(race: &Race<'_>) -> Option<String> {
+    let other = race.access.locks.as_deref().unwrap_or_default();
+    let theirs = other.iter().rev().find(|held| held.excludes)?.lock;
+    let mine = race.window.locks.last().filter(|lock| **lock != theirs)?;
+    let name = naming::lock(race.world, theirs);
+    (name == naming::lock(race.world, *mine)).then_some(name)
 }
 
 fn held_here_only(race: &Race<'_>) -> Option<String> {
