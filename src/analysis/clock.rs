@@ -88,6 +88,18 @@ pub enum Told {
 }
 
 impl Told {
+    /// Is that moment over for whoever is told?
+    pub fn includes(&self, moment: Moment) -> bool {
+        match self {
+            Told::Nothing => false,
+            Told::Once(stamp) => {
+                let own = stamp.moment.chain == moment.chain && moment.tick <= stamp.moment.tick;
+                own || stamp.knowledge.hard().includes(moment)
+            }
+            Told::Often(knowledge) => knowledge.hard().includes(moment),
+        }
+    }
+
     pub fn add(&mut self, stamp: &Stamp) {
         match self {
             Told::Nothing => *self = Told::Once(stamp.clone()),

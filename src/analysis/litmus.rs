@@ -175,6 +175,14 @@ impl Litmus {
         self.by(who, Event::Signal { channel: ChannelId(channel) });
     }
 
+    pub fn put(&mut self, who: Who, channel: u64, item: u64) {
+        self.by(who, Event::Put { channel: ChannelId(channel), item });
+    }
+
+    pub fn got(&mut self, who: Who, channel: u64, item: u64) {
+        self.by(who, Event::Got { channel: ChannelId(channel), item });
+    }
+
     pub fn observe(&mut self, who: Who, channel: u64) {
         self.by(who, Event::Observe { channel: ChannelId(channel) });
     }

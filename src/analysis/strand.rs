@@ -117,6 +117,12 @@ impl Jobs {
         }
     }
 
+    /// Did what the strand was last given out of a queue (its piece of work, of a pool's thread) come after that moment?
+    pub fn were_given_after(&self, moment: Moment) -> bool {
+        let work = self.current.as_ref().and_then(|job| job.known.as_ref());
+        self.got.as_ref().is_some_and(|told| told.includes(moment)) || work.is_some_and(|known| known.hard().includes(moment))
+    }
+
     /// Is what was done at that moment of the same thread, in an earlier piece, not known to be over to the present one?
     pub fn leaves_open(&self, moment: Moment) -> bool {
         let in_a_job = self.first.is_some_and(|first| moment.chain == first.chain && moment.tick >= first.tick);

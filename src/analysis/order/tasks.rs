@@ -113,7 +113,12 @@ impl World {
                 strand.jobs.learns(|known| known.join_told(&told));
                 strand.jobs.got = Some(told);
             }
-            _ => self.observe(strand, channel),
+            (_, known) => {
+                if let Some(strand) = known {
+                    strand.jobs.got = None;
+                }
+                self.observe(strand, channel);
+            }
         }
     }
 

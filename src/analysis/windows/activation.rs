@@ -49,11 +49,15 @@ pub struct Closed {
 }
 
 impl Closed {
-    pub fn new(which: Which, open: &Open, write: Past) -> Closed {
+    /// `all`: the write concerns all places of a sequence.
+    pub fn new(which: Which, open: &Open, write: Past, all: bool) -> Closed {
         let split = open.past.turns != write.turns;
         let locks = unbroken(open.past.locks.as_deref(), write.locks.as_deref());
-        let key = if open.key == KeyId::WHOLE || write.action.is_whole() { KeyId::WHOLE } else { open.key };
-        Closed { which, read: open.past.clone(), write, seen: open.value, writes_before: open.writes_before, key, locks, split }
+        let whole = open.key == KeyId::WHOLE || all || write.action.is_whole();
+        let key = if whole { KeyId::WHOLE } else { open.key };
+        // Of one place it was counted how often that one was written.
+        let writes_before = if all && open.key != KeyId::WHOLE { u64::MAX } else { open.writes_before };
+        Closed { which, read: open.past.clone(), write, seen: open.value, writes_before, key, locks, split }
     }
 }
 

@@ -27,6 +27,7 @@ use self::activation::{Closed, Open, OpenSpan, Opens, Which};
 use self::found::Found;
 use self::judge::Effect;
 use self::shadow::{ObjectShadow, Past, Shadow};
+use super::clock::Known;
 use super::definitions::{SPAN_DEPTH, Site};
 use super::findings::Again;
 use super::{Detector, Findings, StrandId, World};
@@ -231,13 +232,14 @@ impl Windows {
         let Some(opens) = self.opens.get_mut(&now.strand) else { return closed };
         let Some(definitions) = now.world.definitions(now.process) else { return closed };
         let Access { object, key, frame, .. } = *now.access;
+        let all = key == KeyId::WHOLE && is_sequence(now);
         let fits = |read: KeyId| read == key || read == KeyId::WHOLE || key == KeyId::WHOLE;
         for index in &site.closes {
             let Some(window) = definitions.window(site.code, *index) else { continue };
             if let Some(open) = opens.latest(frame, &window.reads, object, fits)
                 && !(open.claimed && window.kind == WindowKind::CheckThenAct)
             {
-                closed.push(Closed::new(Which::Window(site.code, *index), open, past.clone()));
+                closed.push(Closed::new(Which::Window(site.code, *index), open, past.clone(), all));
             }
         }
         if in_span {
@@ -259,7 +261,9 @@ fn touch<'a>(shadow: &'a mut Shadow, now: &Now<'_>) -> Option<(bool, &'a ObjectS
         object.touch_in(job);
     }
     let newly_shared = object.touch(now.strand, now.world.sequence(), |object| {
-        strand.birth.as_ref().is_none_or(|birth| !birth.includes(object.first) && object.first.chain != moment.chain)
+        let later = |birth: &Known| !birth.includes(object.first) && object.first.chain != moment.chain;
+        // What comes by a queue is handed over when it is put there: from then on order says what its maker may do.
+        strand.birth.as_ref().is_none_or(later) && !strand.jobs.were_given_after(object.first)
     });
     Some((newly_shared, object))
 }
@@ -272,6 +276,10 @@ fn in_span(now: &Now<'_>) -> bool {
 fn is_container(now: &Now<'_>) -> bool {
     let shape = now.world.shape(now.process, now.access.object);
     matches!(shape, Some(Shape::Dict | Shape::List | Shape::Set | Shape::Deque | Shape::Mapping))
+}
+
+fn is_sequence(now: &Now<'_>) -> bool {
+    matches!(now.world.shape(now.process, now.access.object), Some(Shape::List | Shape::Deque))
 }
 
 fn kind_of(now: &Now<'_>, which: Which) -> Option<WindowKind> {
@@ -327,7 +335,7 @@ fn close_spans(
         let one_function = open.past.stack == past.stack;
         let claimed = open.claimed && kind_of(now, which) == Some(WindowKind::CheckThenAct);
         if !looks_again && !one_function && !claimed {
-            closed.push(Closed::new(which, &open, past.clone()));
+            closed.push(Closed::new(which, &open, past.clone(), false));
         }
     }
 }

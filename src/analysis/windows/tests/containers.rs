@@ -26,6 +26,24 @@ fn check_and_pop_against_pop_is_a_race() {
 }
 
 #[test]
+fn the_first_of_a_sequence_is_checked_and_then_taken_out() {
+    let (mut t, a, b, code, deque) = scene(Shape::Deque, cta_by("self.due", "popleft"));
+    let put = t.code(
+        "Shop.put",
+        racetrace_probes::plan::Plan { watches: vec![method(WRITE, "self.due", "append")], ..Default::default() },
+    );
+    let first = item(&mut t, deque, "0");
+    t.read(a, code, first);
+    t.at(b, put, WRITE, Action::Update, deque, Value::Unknown);
+    t.at(a, code, WRITE, Action::Update, deque, Value::Unknown);
+    assert!(t.verdicts().iter().all(|verdict| verdict.ends_with("note")), "{:?}", t.verdicts());
+    t.read(a, code, first);
+    t.at(b, code, WRITE, Action::Update, deque, Value::Unknown);
+    t.at(a, code, WRITE, Action::Update, deque, Value::Unknown);
+    t.is(&["check-then-act Shop.due observed error"]);
+}
+
+#[test]
 fn one_consumer_among_producers_is_silent() {
     let (mut t, a, b, code, deque) = scene(Shape::Deque, cta_by("self.jobs", "popleft"));
     let put = t.code(

@@ -29,6 +29,32 @@ fn what_its_maker_does_after_handing_it_over_is_not() {
     t.is(&["read-modify-write Order.qty possible error"]);
 }
 
+/// A thread makes an object, puts it into a queue and changes it, before or after; the other takes it out and changes it.
+fn through_a_queue(changed_after_it_was_put: bool) -> Litmus {
+    let mut t = Litmus::new();
+    let main = t.main();
+    let (a, b) = (t.start(main, "A"), t.start(main, "B"));
+    let x = t.attribute("Order", "qty");
+    let code = t.code("Order.add", rmw("self.qty"));
+    t.write(a, code, x, 0);
+    if changed_after_it_was_put {
+        t.put(a, 7, 1);
+    }
+    t.both(a, code, x, 1);
+    if !changed_after_it_was_put {
+        t.put(a, 7, 1);
+    }
+    t.got(b, 7, 1);
+    t.both(b, code, x, 2);
+    t
+}
+
+#[test]
+fn what_its_maker_does_after_putting_it_into_a_queue_is_not_forgiven() {
+    through_a_queue(false).is_silent();
+    through_a_queue(true).is(&["read-modify-write Order.qty possible error"]);
+}
+
 #[test]
 fn an_object_that_was_there_before_the_threads_is_not_handed_over() {
     let mut t = Litmus::new();
