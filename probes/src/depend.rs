@@ -1,11 +1,13 @@
 //! What a value depends on: the reads whose results flow into it, through locals, operators, calls and conditions. It
 //! follows a bounded number of values; beyond that, dependences are missed.
 
+use std::collections::HashMap;
+
 use crate::access::{Access, makes_own};
 use crate::code::Code;
 use crate::control::Control;
 use crate::flow::{Definition, Flow, Value};
-use crate::ident::{Idents, is_known};
+use crate::ident::{Ident, Idents, NOTHING, is_known};
 use crate::instruction::NOWHERE;
 use crate::opcode::Op;
 use crate::plan::Operation;
@@ -28,6 +30,10 @@ pub struct Dependence<'a> {
     reads: Vec<bool>,
     /// What is put into containers that are made here: container, instruction.
     filled: Vec<(Value, u32)>,
+    /// By instruction: the attribute that is read there was stored by this one, a few before it.
+    kept: HashMap<u32, u32>,
+    /// By access: its subject.
+    subjects: Vec<Ident>,
     seen: Vec<u32>,
     round: u32,
     budget: usize,
@@ -60,6 +66,8 @@ impl<'a> Dependence<'a> {
             first_access,
             reads: accesses.iter().map(Access::reads).collect(),
             filled,
+            kept: kept(flow, accesses),
+            subjects: accesses.iter().map(|access| access.subject).collect(),
             seen: vec![0; flow.values()],
             round: 0,
             budget: 64 * flow.values() + 20_000,
@@ -86,8 +94,15 @@ impl<'a> Dependence<'a> {
         let mut work: Vec<Value> = values.into_iter().collect();
         let mut elements: Vec<(Value, u32)> = Vec::new();
         let mut element_of = NOWHERE;
+        // What kept attributes were made of; what was read of these attributes themselves is over when they were stored.
+        let (mut kept, mut over): (Vec<(Value, Ident)>, Vec<Ident>) = (Vec::new(), Vec::new());
         loop {
             let Some(value) = work.pop() else {
+                if let Some((value, attribute)) = kept.pop() {
+                    over.push(attribute);
+                    work.push(value);
+                    continue;
+                }
                 let Some((iterator, loop_of)) = elements.pop() else { break };
                 element_of = if element_of == NOWHERE { loop_of } else { element_of };
                 work.push(iterator);
@@ -104,7 +119,8 @@ impl<'a> Dependence<'a> {
                 Definition::Output { instruction, .. } => {
                     let index = instruction as usize;
                     makers.push(instruction);
-                    found.extend(self.reads_at(index).map(|access| Source { access, element_of }));
+                    let reads = self.reads_at(index).filter(|access| !over.contains(&self.subject(*access)));
+                    found.extend(reads.map(|access| Source { access, element_of }));
                     let operands = self.flow.uses(index);
                     if self.flow.list().get(index).is_some_and(|maker| maker.op == Op::ForIter) {
                         elements.extend(operands.iter().map(|iterator| (*iterator, instruction)));
@@ -112,11 +128,19 @@ impl<'a> Dependence<'a> {
                         work.extend_from_slice(operands);
                     }
                     self.contents(value, &mut work);
+                    if let Some(store) = self.kept.get(&instruction) {
+                        let attribute = self.reads_at(index).next().map_or(NOTHING, |access| self.subject(access));
+                        kept.push((self.flow.operand(*store as usize, 2), attribute));
+                    }
                 }
                 Definition::Phi(phi) => self.join(phi as usize, &mut work),
                 _ => {}
             }
         }
+    }
+
+    fn subject(&self, access: u32) -> Ident {
+        self.subjects.get(access as usize).copied().unwrap_or(NOTHING)
     }
 
     /// What was put into a container that this function made.
@@ -145,6 +169,27 @@ impl<'a> Dependence<'a> {
     }
 }
 
+/// Attributes that are read in the basic block in which they were stored (`self.id = cls.next; cls.next = self.id + 1`): by
+/// the reading instruction, the last one before it that stored.
+fn kept(flow: &Flow, accesses: &[Access]) -> HashMap<u32, u32> {
+    let mut stores: HashMap<Ident, u32> = HashMap::new();
+    let mut kept = HashMap::new();
+    for access in accesses {
+        match access.operation {
+            Operation::AttributeWrite { .. } => {
+                stores.insert(access.subject, access.instruction);
+            }
+            Operation::AttributeRead { .. } => {
+                let block = |instruction: u32| flow.block_of.get(instruction as usize);
+                let store = stores.get(&access.subject).filter(|store| block(**store) == block(access.instruction));
+                kept.extend(store.map(|store| (access.instruction, *store)));
+            }
+            _ => {}
+        }
+    }
+    kept
+}
+
 /// The values that say which item a write touches.
 #[must_use]
 pub fn selected(flow: &Flow, access: &Access) -> Vec<Value> {
@@ -169,7 +214,7 @@ pub fn stored(flow: &Flow, access: &Access) -> Vec<Value> {
         Operation::ItemWrite { .. } => one(3),
         Operation::SliceWrite { .. } => one(4),
         Operation::MethodCall { first: Some(crate::plan::Place::Stack(first)), arguments, .. } => {
-            let keyed = u32::from(access.key != crate::ident::NOTHING);
+            let keyed = u32::from(access.key != NOTHING);
             (keyed..*arguments).map(|argument| flow.operand(index, first.saturating_sub(argument) as usize)).collect()
         }
         Operation::FunctionCall { first: crate::plan::Place::Stack(first), arguments, .. } => {

@@ -31,6 +31,8 @@ pub enum Thing {
     /// A closure's cell, by frame slot.
     Cell(u32),
     Attribute(Ident, Name),
+    /// An attribute whose name is computed: object, name.
+    Named(Ident, Ident),
     Item(Ident, Ident),
     /// The result of an operator or a call, of the same operands: operation, operand, operand. More operands nest.
     Operation(u32, Ident, Ident),
@@ -130,7 +132,8 @@ impl Idents {
 
     /// The number of a thing that need not be any instruction's value (the attribute that is only stored).
     pub fn number(&mut self, thing: Thing, example: Value) -> Ident {
-        if let Thing::Attribute(NOTHING, _) | Thing::Item(NOTHING, _) | Thing::Item(_, NOTHING) = thing {
+        if let Thing::Attribute(NOTHING, _) | Thing::Named(NOTHING, _) | Thing::Item(NOTHING, _) | Thing::Item(_, NOTHING) = thing
+        {
             return NOTHING;
         }
         let next = self.things.len() as Ident;
@@ -267,8 +270,11 @@ impl Idents {
     #[must_use]
     pub fn attribute_argument(&self, code: &Code, flow: &Flow, call: &Call) -> Option<Thing> {
         let base = self.of(call.argument(flow, 0)?);
-        let Some(Thing::Const(name)) = self.thing(self.of(call.argument(flow, 1)?)) else { return None };
-        (base != NOTHING).then_some(Thing::Attribute(base, text_name(code, name)?))
+        let name = self.of(call.argument(flow, 1)?);
+        match self.thing(name)? {
+            Thing::Const(name) => (base != NOTHING).then_some(Thing::Attribute(base, text_name(code, name)?)),
+            _ => (base != NOTHING).then_some(Thing::Named(base, name)),
+        }
     }
 
     fn operator(&mut self, flow: &Flow, index: usize, value: Value, instruction: &Instruction) {

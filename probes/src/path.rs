@@ -33,6 +33,10 @@ impl Paths<'_> {
                     parts.extend([name_text(self.code, name).unwrap_or("?"), "."]);
                     ident = base;
                 }
+                Thing::Named(base, _) => {
+                    parts.push(".?");
+                    ident = base;
+                }
                 Thing::Item(container, _) => {
                     parts.push("[...]");
                     ident = container;

@@ -185,7 +185,7 @@ fn direct_end(facts: &Facts<'_>, access: &Access) -> Option<End> {
         }
         (Space::Container, _) => access.subject,
         (Space::Variable, _) => match facts.idents.thing(access.subject)? {
-            Thing::Attribute(base, _) => base,
+            Thing::Attribute(base, _) | Thing::Named(base, _) => base,
             Thing::Global(name) if name_text(facts.code, name).is_none_or(|name| name.starts_with("__")) => return None,
             _ => NOTHING,
         },

@@ -222,7 +222,9 @@ fn is_builtin(site: &Site, callable: Obj, name: &str) -> bool {
             return true;
         }
         // SAFETY: the definition lives as long as the function; its name is NUL-terminated.
-        let is_it = unsafe { std::ffi::CStr::from_ptr((*def.cast::<ffi::MethodDef>()).name) }.to_bytes() == name.as_bytes();
+        let its_name = unsafe { std::ffi::CStr::from_ptr((*def.cast::<ffi::MethodDef>()).name) }.to_bytes();
+        // `bisect.insort` is another name of `insort_right`.
+        let is_it = its_name == name.as_bytes() || (name == "insort" && its_name == b"insort_right");
         if is_it {
             memory.callable.store(def, Ordering::Relaxed);
         }

@@ -126,7 +126,10 @@ impl Finder<'_, '_, '_> {
                 let Some(access) = self.facts.accesses.get(read).filter(|access| self.same(access, read, write)) else {
                     continue;
                 };
-                if check_fits(access, write) && self.counts(access, source, *side, write) && !self.is_shortcut(access, write) {
+                if check_fits(access, write, self.facts.idents)
+                    && self.counts(access, source, *side, write)
+                    && !self.is_shortcut(access, write)
+                {
                     reads.push((access.key, read));
                 }
             }

@@ -204,3 +204,9 @@ def busy(self):
         self.busy = True  # cta self.busy <- a latent
         work()
         self.busy = False
+
+
+def attached(self, name):
+    if not hasattr(self, name):  # @a
+        work()
+        setattr(self, name, [])  # cta self.? <- a breaks

@@ -156,6 +156,24 @@ def heap(x):
         return heapq.heappop(items)  # cta items <- a latent
 
 
+def due(now):
+    if items[0] <= now:  # @a
+        work()
+        return heapq.heappop(items)  # cta items <- a breaks
+
+
+def due_first(now):
+    while line[0] < now:  # @a
+        work()
+        line.popleft()  # cta line <- a breaks
+
+
+def repeated(x):
+    if items[-1] != x:  # @a
+        work()
+        items.append(x)  # cta items <- a breaks
+
+
 def count_down(pot):
     if pot["coins"] >= 10:  # @a
         work()

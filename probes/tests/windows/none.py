@@ -160,3 +160,13 @@ def clear_each(table):
 
 def last(items):
     del items[len(items) - 1]
+
+
+def other_attribute(o, name, other):
+    if not hasattr(o, name):
+        setattr(o, other, 1)
+
+
+def first_of_a_table(table, line):
+    if table[0]:
+        line.pop()

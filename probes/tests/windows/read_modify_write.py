@@ -114,6 +114,13 @@ class Account:
     def through_attribute_functions(self):
         setattr(self, "n", getattr(self, "n") + 1)  # rmw self.n <- . breaks
 
+    def through_a_computed_name(self, field, more):
+        setattr(self, field, getattr(self, field) + more)  # rmw self.? <- . breaks
+
+    def kept_in_between(self):
+        self.number = Account.total  # @k
+        Account.total = self.number + 1  # rmw Account.total <- k latent
+
     def rebuilt(self):
         self.items = [item for item in self.items if item]  # rmw self.items <- .
 
