@@ -71,7 +71,7 @@ impl Session {
         if target.process.own_root {
             sources.add_directory(format!("/proc/{}/root", target.process.pid));
         }
-        let status = Status::new(args.quiet);
+        let mut status = Status::new(args.quiet);
         status.begin(&format!("process {}", target.process.pid));
         let analysis = Analysis::new(Options::default());
         Ok(Session { sampler: Sampler::new(target), analysis, recording, status, sources })
