@@ -152,6 +152,27 @@ fn windows_that_threads_have_just_come_through_are_found() {
 }
 
 #[test]
+fn threads_that_are_started_without_waiting_for_the_last_race_however_soon_they_end() {
+    let _alone = alone();
+    everywhere(|python| {
+        let target = Target::start(python, include_str!("attach/started_racy.py"));
+        let found = [("Meter.pulses", 14), ("app.laps", 30), ("app.posts[...]", 36)];
+        let all = |report: &Value| found.iter().all(|(subject, line)| has(report, "read-modify-write", subject, *line));
+        let report = look_until(&target, all);
+        for (subject, line) in found {
+            expect(python, &report, "read-modify-write", subject, line);
+        }
+        for finding in findings(&report) {
+            let latent = python.minor >= 10 && !python.free_threaded;
+            assert_eq!(finding["evidence"] == "latent", latent, "{}: {report:#}", python.name());
+        }
+        let target = Target::start(python, include_str!("attach/started_safe.py"));
+        let (_, report) = look(&target, LOOK);
+        assert!(findings(&report).is_empty(), "{}: {report:#}", python.name());
+    });
+}
+
+#[test]
 fn coroutines_that_nothing_will_run_are_found() {
     let _alone = alone();
     everywhere(|python| {

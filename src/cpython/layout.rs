@@ -213,6 +213,7 @@ pub struct Builtin {
 #[derive(Debug, Clone, Deserialize)]
 pub struct Function {
     pub code: u64,
+    pub closure: u64,
     pub globals: u64,
 }
 

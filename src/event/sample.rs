@@ -174,6 +174,9 @@ pub struct Coming {
     /// It has come through the window already, and done nothing since that another strand could notice.
     #[serde(default)]
     pub passed: bool,
+    /// A thread that is bound to be started while it may be there, and to come to the same.
+    #[serde(default)]
+    pub rival: Option<TextId>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]

@@ -68,7 +68,7 @@ impl Scene {
     fn coming(&mut self) -> Coming {
         let (stack, read, write) = (self.at(INSIDE), self.at(READ), self.at(WRITE));
         let what = Ahead::Window { window: 0, read, write };
-        Coming { stack, what, object: self.subject.object, key: self.subject.key, passed: false }
+        Coming { stack, what, object: self.subject.object, key: self.subject.key, passed: false, rival: None }
     }
 
     /// Ends the sample.
@@ -213,7 +213,8 @@ fn a_loop_over_what_another_strand_is_about_to_shrink() {
     let object = scene.subject.object;
     let walk = OpenLoop { stack, next, object, began: 3, now: 3 };
     let write = scene.at(WRITE);
-    let coming = |resizes| Coming { stack, what: Ahead::Write { write, resizes }, object, key: KeyId::WHOLE, passed: false };
+    let coming =
+        |resizes| Coming { stack, what: Ahead::Write { write, resizes }, object, key: KeyId::WHOLE, passed: false, rival: None };
     scene.strand(1).loops.push(walk);
     scene.strand(2).coming.push(coming(false));
     scene.sample();
@@ -293,4 +294,26 @@ fn only_one_barrier_lets_two_threads_go_at_once() {
     for barriers in [[Some(7), Some(8)], [Some(7), None], [None, Some(7)]] {
         assert!(of_two_on_their_way([false; 2], barriers).is_empty(), "{barriers:?}");
     }
+}
+
+/// A thread at its work, in so many samples, while another one is about to be started.
+fn of_one_at_work(samples: usize, has_rival: bool) -> Vec<Finding> {
+    let mut scene = Scene::new(latent_rmw("count"));
+    scene.begin(1);
+    for _ in 0..samples {
+        let rival = has_rival.then(|| scene.litmus.text("worker-2"));
+        let coming = Coming { rival, ..scene.coming() };
+        scene.strand(1).working.push(coming);
+        scene.sample();
+    }
+    scene.findings()
+}
+
+#[test]
+fn a_thread_that_is_bound_to_be_started_is_not_ordered_behind_one_that_works() {
+    let found = of_one_at_work(2, true);
+    assert_eq!(found.len(), 1);
+    assert_eq!((found[0].evidence, found[0].accesses[2].strand.name.as_str()), (Evidence::Latent, "worker-2"));
+    assert!(of_one_at_work(1, true).is_empty());
+    assert!(of_one_at_work(2, false).is_empty());
 }

@@ -153,7 +153,7 @@ pub(super) fn collect<'a>(seen: &Seen<'a>) -> Vec<Inside<'a>> {
 
 pub(super) fn nature(seen: &Seen<'_>, open: &OpenWindow) -> Option<Nature> {
     let definitions = seen.world.definitions(seen.process)?;
-    let code = definitions.site_of(open.stack)?.code;
+    let code = definitions.site_of(open.read)?.code;
     definitions.window(code, open.window).map(Nature::of)
 }
 

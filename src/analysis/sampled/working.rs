@@ -1,6 +1,6 @@
 //! Windows that two freely running threads come to, not necessarily at one moment: nothing on their stacks can take a lock
 //! or wait, so all that could order them is that one had ended before the other was started. It had not if the one was
-//! seen at its work when the other was there.
+//! seen at its work when the other was there, or when the other was bound to be started.
 
 use std::collections::HashMap;
 
@@ -8,8 +8,8 @@ use super::ahead::{as_window, sureness};
 use super::describe::{access, is_in_users_code, name, place, strand};
 use super::windows::{Inside, Story, accesses, describe, subject};
 use super::{Findings, Seen};
-use crate::event::{KeyId, ObjectId, StackId, Tid};
-use crate::finding::{AccessReport, Finding};
+use crate::event::{KeyId, ObjectId, StackId, TextId, Tid};
+use crate::finding::{AccessReport, Finding, StrandReport};
 
 #[derive(Debug, Default)]
 pub struct Working {
@@ -51,8 +51,20 @@ impl Working {
             for coming in state.working.iter().filter(|coming| is_in_users_code(seen, coming.stack)) {
                 if let Some(one) = as_window(seen, state, coming) {
                     self.work(seen, &one, findings);
+                    if let Some(rival) = coming.rival {
+                        self.race(seen, &one, rival, findings);
+                    }
                 }
             }
+        }
+    }
+
+    /// Another thread is bound to be started, and to do the same.
+    fn race(&mut self, seen: &Seen<'_>, one: &Inside<'_>, rival: TextId, findings: &mut Findings) {
+        let sightings = self.seen.entry((one.open.write, one.open.write)).or_default();
+        *sightings += 1;
+        if *sightings >= SIGHTINGS {
+            findings.add(before_another(seen, one, rival));
         }
     }
 
@@ -109,4 +121,20 @@ fn finding(seen: &Seen<'_>, one: &Inside<'_>, other: &Worker) -> Finding {
     let (read, write) = accesses(seen, one);
     let accesses = vec![read, write, other.access.clone()];
     describe(seen, one, Story { subject, observed, why: why.to_owned(), accesses, conflict: other.window.1, sure })
+}
+
+fn before_another(seen: &Seen<'_>, one: &Inside<'_>, rival: TextId) -> Finding {
+    let subject = subject(seen, &one.open);
+    let rival = seen.world.text(seen.process, rival).to_owned();
+    let observed = format!(
+        "{} was at {} while thread {rival} was about to be started, to run the same; nothing on the way takes a lock or waits",
+        name(seen, one.state),
+        place(seen, one.open.stack),
+    );
+    let (sure, why) = sureness(one.nature.switches);
+    let (read, write) = accesses(seen, one);
+    let mut conflict = access(seen, "conflict", "will read and store it too", one.state, one.open.write);
+    conflict.strand = StrandReport { name: rival, tid: 0, ..conflict.strand };
+    let accesses = vec![read, write, conflict];
+    describe(seen, one, Story { subject, observed, why, accesses, conflict: one.open.write, sure })
 }

@@ -79,7 +79,7 @@ fn candidates(flow: &Flow, plan: &Plan, inside: &[u16]) -> Vec<(Act, usize, usiz
 }
 
 /// Is the read of a check-then-act repeated until others have changed what it reads?
-fn polls(flow: &Flow, plan: &Plan, act: Act, read: usize) -> bool {
+pub(super) fn polls(flow: &Flow, plan: &Plan, act: Act, read: usize) -> bool {
     let Act::Opens(number) = act else { return false };
     let Some(window) = plan.windows.get(usize::from(number)) else { return true };
     let Some(write) = flow.instructions.at(window.write) else { return true };

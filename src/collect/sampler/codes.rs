@@ -17,14 +17,18 @@ use crate::target::memory::Memory;
 use super::abandoned;
 use super::approach::Approach;
 use super::behind::Behind;
+use super::course::Course;
 use super::files::WriteSite;
 use super::nesting::{self, Entry};
 use super::paths::PathSite;
 use super::site::Site;
-use super::ways::Standing;
+use super::ways::{Standing, Ways};
 
 /// By instruction, and how the frame stands at it.
 type ByStanding<T> = RefCell<FxHashMap<(u32, Standing), Rc<T>>>;
+
+/// Where control comes from: an instruction, or the function's beginning.
+pub type From = Option<(u32, Standing)>;
 
 /// A code object with what is known about it.
 #[derive(Debug)]
@@ -43,6 +47,7 @@ pub struct KnownCode {
     sites: RefCell<FxHashMap<u32, Rc<Site>>>,
     approaches: ByStanding<Approach>,
     behinds: ByStanding<Behind>,
+    courses: RefCell<FxHashMap<From, Rc<Course>>>,
     unread: RefCell<FxHashMap<u32, Rc<[u32]>>>,
     entries: ByStanding<[Entry]>,
     path_sites: ByStanding<PathSite>,
@@ -86,6 +91,24 @@ impl KnownCode {
             self.approaches.borrow_mut().insert((offset, standing), Rc::clone(&made));
             made
         })
+    }
+
+    /// What control is bound to come to.
+    pub(super) fn course(&self, from: From) -> Rc<Course> {
+        if let Some(course) = self.courses.borrow().get(&from) {
+            return Rc::clone(course);
+        }
+        let made = self.flow.as_ref().zip(self.plan.as_ref()).and_then(|(flow, plan)| {
+            let code = &self.remote.code;
+            let (ways, inside) = match from {
+                Some((offset, standing)) => (Ways::from(code, flow, offset, standing)?, self.site(offset).windows.clone()),
+                None => (Ways::through(code, flow), Vec::new()),
+            };
+            Some(Course::new(code, flow, plan, &ways, &inside))
+        });
+        let made = Rc::new(made.unwrap_or_default());
+        self.courses.borrow_mut().insert(from, Rc::clone(&made));
+        made
     }
 
     /// What lies behind an instruction.
@@ -195,6 +218,7 @@ impl Codes {
             sites: RefCell::default(),
             approaches: RefCell::default(),
             behinds: RefCell::default(),
+            courses: RefCell::default(),
             unread: RefCell::default(),
             entries: RefCell::default(),
             path_sites: RefCell::default(),

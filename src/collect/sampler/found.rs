@@ -16,6 +16,7 @@ use super::abandoned::Abandoned;
 use super::accessor::{self, Spanning};
 use super::approach::Act;
 use super::codes::{Codes, KnownCode};
+use super::course::Via;
 use super::dropped::Dropped;
 use super::files::{self, Writing};
 use super::locks::{HeldLock, WaitedLock};
@@ -140,8 +141,12 @@ pub(super) struct Opening {
 pub(super) struct Coming {
     pub frame: usize,
     pub act: Comes,
+    /// The calls that lead from that frame to the function it is in.
+    pub via: Vec<Via>,
     pub subject: Subject,
     pub locals: Vec<RemoteAddr>,
+    /// A thread that is bound to be started while it is on its way, and comes to the same.
+    pub rival: Option<String>,
     /// It has come through the window already, and done nothing since that others could notice.
     pub passed: bool,
 }
@@ -286,7 +291,7 @@ pub(super) fn coming<M: Memory>(
         window @ Comes::Window { .. } => window,
     };
     let locals = python.raw_slots(activation.frame.at, activation.locals()).ok()?;
-    Some(Coming { frame, act, subject, locals, passed: false })
+    Some(Coming { frame, act, via: Vec::new(), subject, locals, rival: None, passed: false })
 }
 
 /// The windows across functions that frames of the program's own files stand in.

@@ -15,6 +15,7 @@ use crate::target::view::Noted;
 
 use super::abandoned;
 use super::behind;
+use super::codes::KnownCode;
 use super::dropped;
 use super::emit::Emitter;
 use super::found::{self, Strand};
@@ -22,6 +23,7 @@ use super::locks;
 use super::names::ThreadNames;
 use super::plain::Plainness;
 use super::present::Presents;
+use super::starting;
 use super::strand::{self, Activation, ThreadView, TidMap};
 use super::target::Target;
 use super::verify;
@@ -346,6 +348,8 @@ impl Sampler {
             behind::read_behind(python, codes, &mut self.plainness, strand, |code| emitter.is_users(code));
             working::read_working(python, codes, &mut self.plainness, strand, |code| emitter.is_users(code));
         }
+        let emitter = &self.emitter;
+        starting::read_rivals(python, codes, &mut self.plainness, strands, &|code: &KnownCode| emitter.is_users(code));
         found::keep_shared(self.target.process.pid, strands);
     }
 }

@@ -5,11 +5,12 @@
 //! | [`budget`], [`amplifier`] | how often to look; making the target switch threads more often |
 //! | [`codes`] | code objects that were seen, with what static analysis says about them |
 //! | [`look`], [`verify`] | one look at the process; what of it was so at one moment |
-//! | [`site`], [`approach`], [`ways`] | what static analysis says about a position, and what lies ahead of it |
+//! | [`site`], [`approach`], [`ways`], [`turns`] | what static analysis says about a position, and what lies ahead of it |
 //! | [`found`], [`subject`], [`value`] | windows, loops and coming accesses in the frames of a look; the objects they are about |
 //! | [`present`] | the values that those objects have now |
 //! | [`behind`] | windows that lie right behind a position |
-//! | [`working`], [`roots`] | threads that run freely, and the windows that they come to; what they were given |
+//! | [`working`], [`course`], [`roots`] | threads that run freely, the windows that they come to, what they were given |
+//! | [`starting`] | threads that are bound to be started |
 //! | [`accessor`] | windows from one call to another |
 //! | [`dropped`], [`abandoned`] | coroutines that are made and thrown away; that are kept, and never run |
 //! | [`paths`], [`files`] | paths that are asked about and then acted on; files that are written in pieces |
@@ -26,6 +27,7 @@ mod approach;
 mod behind;
 pub mod budget;
 pub mod codes;
+mod course;
 mod dropped;
 pub mod emit;
 mod files;
@@ -40,9 +42,11 @@ mod present;
 mod roots;
 mod say;
 pub mod site;
+mod starting;
 pub mod strand;
 pub mod subject;
 pub mod target;
+mod turns;
 mod value;
 pub mod verify;
 mod ways;

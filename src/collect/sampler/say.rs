@@ -9,7 +9,7 @@ use crate::event::sample::{
     Ahead, Coming as ComingEvent, Dropped as DroppedEvent, Hold, Nesting as NestingEvent, OpenLoop, OpenSpan, OpenWindow,
     PathAct as PathEvent, StrandState, SubjectValue, Waits, Writing as WritingEvent,
 };
-use crate::event::{KeyId, ObjectId, Shape, TaskId, Tid};
+use crate::event::{KeyId, ObjectId, Shape, StackId, TaskId, Tid};
 use crate::target::address::RemoteAddr;
 
 use super::abandoned::Abandoned;
@@ -202,14 +202,29 @@ impl Sampler {
     }
 
     fn say_coming(&mut self, frames: &[Activation], coming: &Coming) -> ComingEvent {
-        let mut at = |offset: u32| self.emitter.stack_at(&self.target.python, frames, coming.frame, offset);
         let what = match coming.act {
-            Comes::Window { window, read, write } => Ahead::Window { window, read: at(read), write: at(write) },
-            Comes::Write { offset, resizes } => Ahead::Write { write: at(offset), resizes },
+            Comes::Window { window, read, write } => {
+                let (read, write) = (self.say_place(frames, coming, read), self.say_place(frames, coming, write));
+                Ahead::Window { window, read, write }
+            }
+            Comes::Write { offset, resizes } => Ahead::Write { write: self.say_place(frames, coming, offset), resizes },
         };
         let stack = self.emitter.stack(&self.target.python, frames, coming.frame);
         let (object, key) = self.say_subject(&coming.subject);
-        ComingEvent { stack, what, object, key, passed: coming.passed }
+        let rival = coming.rival.as_ref().map(|name| self.emitter.text(name));
+        ComingEvent { stack, what, object, key, passed: coming.passed, rival }
+    }
+
+    /// An instruction of the function that the access is in.
+    fn say_place(&mut self, frames: &[Activation], coming: &Coming, offset: u32) -> StackId {
+        let python = &self.target.python;
+        let calls = coming.via.iter().map(|via| via.call).chain([offset]);
+        let mut calls = calls.collect::<Vec<u32>>().into_iter();
+        let mut stack = self.emitter.stack_at(python, frames, coming.frame, calls.next().unwrap_or(offset));
+        for (via, offset) in coming.via.iter().zip(calls) {
+            stack = self.emitter.called(python, stack, &via.code, via.globals, offset);
+        }
+        stack
     }
 
     fn say_loop(&mut self, frames: &[Activation], walk: &Walk) -> OpenLoop {

@@ -175,7 +175,7 @@ impl<M: Memory> Resolver<'_, M> {
         if subject.shape == Shape::Deque || subject.shape == Shape::Queue {
             return Some(subject);
         }
-        let (text, key_object) = self.scope.key(at, key).or_else(|| (self.key)(key))?;
+        let (text, key_object) = (self.key)(key).or_else(|| self.scope.key(at, key))?;
         subject.part = Some(text);
         let anchor = match subject.shape {
             Shape::Dict => Some(object.plus(self.python.layout.dict.keys)),

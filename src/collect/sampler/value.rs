@@ -1,6 +1,7 @@
 //! Which object a value of the analysis is, in a frame that stands somewhere in its code, or in a call that has not begun:
 //! from the slot that holds it, else the way the code makes it, if that has no effects. Nothing is run in the target.
 
+use racetrace_probes::call::Call;
 use racetrace_probes::code::Code;
 use racetrace_probes::flow::{Definition, Flow, Value};
 use racetrace_probes::ident::{SUBSCRIPT, cell_slot, name_index};
@@ -33,6 +34,8 @@ enum Slots<'a> {
     Frame(&'a Activation),
     /// A call that has not begun: all that is known is what it is called on.
     Receiver(Option<RemoteAddr>),
+    /// The same with its parameters and the cells of enclosing functions, as far as they are known, by slot.
+    Given(&'a [RemoteAddr]),
 }
 
 impl<M> Clone for Scope<'_, M> {
@@ -60,6 +63,15 @@ impl<'a, M: Memory> Scope<'a, M> {
         receiver: Option<RemoteAddr>,
     ) -> Option<Scope<'a, M>> {
         Some(Scope { python, flow: code.flow()?, code: &code.remote, globals, slots: Slots::Receiver(receiver) })
+    }
+
+    pub fn of_callee(
+        python: &'a Python<M>,
+        code: &'a KnownCode,
+        globals: RemoteAddr,
+        given: &'a [RemoteAddr],
+    ) -> Option<Scope<'a, M>> {
+        Some(Scope { python, flow: code.flow()?, code: &code.remote, globals, slots: Slots::Given(given) })
     }
 
     pub fn code(&self) -> &'a Code {
@@ -100,6 +112,49 @@ impl<'a, M: Memory> Scope<'a, M> {
         Some((literal(&self.computed(self.value_at(at, place)?, LONGEST_WAY)?), None))
     }
 
+    /// All that a `for` loop puts there in turn, if it walks what is the same for whoever runs the code: `range(3)`, a
+    /// constant, a module's list. `steps`: the loops that come there with each element.
+    pub fn each_of(&self, at: usize, place: Place, steps: &[usize]) -> Option<String> {
+        let (step, _) = self.flow.maker(self.value_at(at, place)?).filter(|(_, maker)| maker.op == Op::ForIter)?;
+        if !steps.contains(&step) {
+            return None;
+        }
+        let (begin, _) = self.flow.maker(*self.flow.uses(step).first()?).filter(|(_, maker)| maker.op == Op::GetIter)?;
+        let (made, maker) = self.flow.maker(self.flow.operand(begin, 1))?;
+        let walked = match maker.op {
+            Op::LoadConst => self.key_text(self.constant(maker.arg)?, 2)?,
+            Op::LoadGlobal | Op::LoadName => {
+                let name = self.name_of(&maker)?;
+                self.python.dict_get(self.globals, Key::Text(name)).ok()??;
+                format!("{}.{name}", self.python.module_name(self.globals)?)
+            }
+            _ => self.range(made)?,
+        };
+        Some(format!("each of {walked}"))
+    }
+
+    /// A call of the builtin `range`, with its numbers.
+    fn range(&self, at: usize) -> Option<String> {
+        let call = Call::at(self.flow, self.code(), at).filter(|call| call.keywords == 0)?;
+        let (_, maker) = self.flow.maker(call.callee).filter(|(_, maker)| maker.op == Op::LoadGlobal)?;
+        let is_own = matches!(self.python.dict_get(self.globals, Key::Text("range")), Ok(Some(_)) | Err(_));
+        if self.name_of(&maker) != Some("range") || is_own {
+            return None;
+        }
+        let numbers = (0..call.arguments).map(|index| match self.common(call.argument(self.flow, index)?)? {
+            Shown::Int(number) => Some(number.to_string()),
+            _ => None,
+        });
+        Some(format!("range({})", numbers.collect::<Option<Vec<String>>>()?.join(", ")))
+    }
+
+    /// A constant or a module's variable.
+    fn common(&self, value: Value) -> Option<Shown> {
+        let (_, maker) = self.flow.maker(value)?;
+        let is_common = matches!(maker.op, Op::LoadConst | Op::LoadGlobal | Op::LoadSmallInt);
+        is_common.then(|| self.computed(value, LONGEST_WAY))?
+    }
+
     /// The operand there, as far as it is a number or a text.
     pub fn shown(&self, at: usize, place: Place) -> Option<Shown> {
         self.computed(self.value_at(at, place)?, LONGEST_WAY)
@@ -135,8 +190,16 @@ impl<'a, M: Memory> Scope<'a, M> {
 
     /// What lies in a frame slot now.
     pub fn slot(&self, slot: u32) -> Option<RemoteAddr> {
-        let Slots::Frame(activation) = self.slots else { return None };
-        self.python.slots_at(activation.frame.at, slot, 1).ok()?.first().copied().filter(|at| !at.is_null())
+        let found = match self.slots {
+            Slots::Frame(activation) => self.python.slots_at(activation.frame.at, slot, 1).ok()?.first().copied(),
+            // Its own cells are yet to be made.
+            Slots::Given(given) => {
+                let enclosing = given.len().saturating_sub(self.code.code.nfrees as usize);
+                given.get(slot as usize).copied().filter(|_| slot as usize >= enclosing)
+            }
+            Slots::Receiver(_) => None,
+        };
+        found.filter(|at| !at.is_null())
     }
 
     fn resolve(&self, value: Value, further: usize) -> Option<RemoteAddr> {
@@ -150,6 +213,11 @@ impl<'a, M: Memory> Scope<'a, M> {
             Slots::Receiver(receiver) => {
                 if self.flow.definition(value) == Definition::Slot(0) {
                     return receiver;
+                }
+            }
+            Slots::Given(given) => {
+                if let Definition::Slot(slot) = self.flow.definition(value) {
+                    return given.get(slot as usize).copied().filter(|at| !at.is_null());
                 }
             }
         }

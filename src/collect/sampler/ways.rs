@@ -11,6 +11,7 @@ use racetrace_probes::instruction::Instruction;
 use racetrace_probes::opcode::Op;
 
 use super::site::{reaches, successors};
+use super::turns::{self, Turn};
 
 /// How a frame stands at its instruction.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -49,6 +50,11 @@ impl<'a> Ways<'a> {
         Some(Ways { code, flow, at, starts: starts(flow, at)?, standing, decided: decided(flow, at) })
     }
 
+    /// The ways from the function's beginning.
+    pub fn through(code: &'a Code, flow: &'a Flow) -> Ways<'a> {
+        Ways { code, flow, at: 0, starts: vec![0], standing: Standing::Caller, decided: Vec::new() }
+    }
+
     /// The calls on the ways to `target`, if all ways lead there.
     pub fn to(&self, target: usize) -> Option<Vec<usize>> {
         self.calls(&self.between(target)?)
@@ -72,11 +78,40 @@ impl<'a> Ways<'a> {
         if strays && !(self.starts.len() > 1 && self.is_excused(self.at, &on_way)) {
             return None;
         }
+        if self.passes_by(target) {
+            return None;
+        }
         let mut between = on_way;
         if let Some(target) = between.get_mut(target) {
             *target = false;
         }
         Some(between)
+    }
+
+    /// Can a `for` loop around the target go on without ever coming to it? From here, and then turn after turn.
+    fn passes_by(&self, target: usize) -> bool {
+        let around = turns::around(self.flow, target);
+        let goes = |at: usize| self.goes(at, &around);
+        around.iter().any(|turn| {
+            turns::leads(&self.starts, turn.step, target, goes) && turns::leads(&[turn.body], turn.step, target, goes)
+        })
+    }
+
+    /// Where control goes on from an instruction: into the loops around the target, and on the side of a branch that it took
+    /// before if nothing here changes what it depends on.
+    fn goes(&self, at: usize, around: &[Turn]) -> Vec<usize> {
+        if let Some(turn) = around.iter().find(|turn| turn.step == at) {
+            return vec![turn.body];
+        }
+        let all = successors(self.flow, at);
+        let block = self.flow.block_of.get(at).copied();
+        let side = self.decided.iter().find(|side| Some(side.block) == block).filter(|_| all.len() > 1);
+        let Some(side) = side else { return all };
+        let steady = self.flow.condition(side.block).is_some_and(|tested| self.is_steady(tested));
+        let ends = self.flow.blocks.get(side.block as usize);
+        let taken = ends.map(|ends| if side.jump { ends.jump } else { ends.next });
+        let first = taken.and_then(|taken| self.flow.blocks.get(taken as usize)).map(|block| block.first as usize);
+        first.filter(|_| steady).map_or(all, |first| vec![first])
     }
 
     /// May control be taken not to leave the way at this branch? It stays in a `for` loop that leads there, or takes the

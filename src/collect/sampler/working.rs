@@ -6,9 +6,9 @@ use crate::cpython::frame::RemoteFrame;
 use crate::cpython::python::Python;
 use crate::target::memory::Memory;
 
-use super::approach::Act;
 use super::codes::{Codes, KnownCode};
-use super::found::{Coming, Strand, coming};
+use super::course;
+use super::found::{Comes, Coming, Strand};
 use super::plain::{Asked, Plain, Plainness};
 use super::roots;
 use super::value::Scope;
@@ -35,10 +35,18 @@ pub(super) fn read_working<M: Memory>(
     let mut found: Vec<Coming> = Vec::new();
     for (index, frame) in own.iter().enumerate().filter(|(_, frame)| is_users(&frame.code)) {
         let standing = Standing::of(index);
-        let approach = frame.code.approach(frame.offset, standing);
-        let opens = approach.targets.iter().filter(|target| matches!(target.act, Act::Opens(_)));
-        let windows = opens.filter_map(|target| coming(python, frame, index, target.watch, target.act));
-        found.extend(windows.filter(|window| roots.were_there(python, frame, &window.subject)));
+        let Some(scope) = Scope::of_frame(python, frame) else { continue };
+        let reached = course::reached(python, codes, &frame.code, &scope, Some((frame.offset, standing)), &is_users);
+        let shared = reached.into_iter().filter(|window| roots.were_there(python, frame, &window.subject));
+        found.extend(shared.map(|window| Coming {
+            frame: index,
+            act: Comes::Window { window: window.window, read: window.read, write: window.write },
+            via: window.via,
+            subject: window.subject,
+            locals: Vec::new(),
+            rival: None,
+            passed: false,
+        }));
     }
     // A thread that runs may have been in two places while it was read: it must still have the same frames.
     if !found.is_empty() && own.iter().all(|frame| is_still(python, &frame.frame)) {

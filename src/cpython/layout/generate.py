@@ -114,6 +114,7 @@ FIELDS = [
     ("builtin", "definition", "PyCFunctionObject", "m_ml", 8, LAST),
     ("builtin", "receiver", "PyCFunctionObject", "m_self", 8, LAST),
     ("function", "code", "PyFunctionObject", "func_code", 8, LAST),
+    ("function", "closure", "PyFunctionObject", "func_closure", 8, LAST),
     ("function", "globals", "PyFunctionObject", "func_globals", 8, LAST),
     ("generator", "frame", "PyGenObject", "gi_frame", 8, 10),
     ("generator", "frame", "PyGenObject", "gi_iframe", 11, LAST),
