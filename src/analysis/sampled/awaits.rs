@@ -7,14 +7,17 @@ use super::describe::{access, is_in_users_code, is_users, lock_name, name, place
 use super::{Findings, Seen, Who};
 use crate::analysis::describe::Draft;
 use crate::event::sample::{Dropped, Hold, StrandState, Waits};
-use crate::event::{ObjectId, StackId};
+use crate::event::{ObjectId, StackId, TextId};
 use crate::finding::{Evidence, Kind, Severity, Subject};
 
 #[derive(Debug, Default)]
 pub struct Awaits {
     /// Since when a task has been holding an asyncio lock at one await while others wait.
-    since: HashMap<(Who, ObjectId, StackId), (u64, u32)>,
+    since: HashMap<Holding, (u64, u32)>,
 }
+
+/// Who holds which lock where. By its name as well: a new task may lie where one that has ended lay.
+type Holding = (Who, TextId, ObjectId, StackId);
 
 /// Shorter holds are what locks are for.
 const LONG_HOLD: u64 = 100_000_000;
@@ -42,7 +45,7 @@ impl Awaits {
                 if waiting == 0 {
                     continue;
                 }
-                let key = (Who::of(state), hold.lock, state.stack);
+                let key = (Who::of(state), state.name, hold.lock, state.stack);
                 let known = self.since.get(&key).copied().filter(|_| state.still);
                 let (began, sightings) = known.unwrap_or((seen.time, 0));
                 since.insert(key, (began, sightings + 1));

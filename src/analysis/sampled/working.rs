@@ -136,5 +136,5 @@ fn before_another(seen: &Seen<'_>, one: &Inside<'_>, rival: TextId) -> Finding {
     let mut conflict = access(seen, "conflict", "will read and store it too", one.state, one.open.write);
     conflict.strand = StrandReport { name: rival, tid: 0, ..conflict.strand };
     let accesses = vec![read, write, conflict];
-    describe(seen, one, Story { subject, observed, why, accesses, conflict: one.open.write, sure })
+    describe(seen, one, Story { subject, observed, why: why.to_owned(), accesses, conflict: one.open.write, sure })
 }
