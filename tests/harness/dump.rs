@@ -66,6 +66,8 @@ fn frames<M: Memory>(python: &Python<M>, frames: &[Activation], found: &mut Foun
         let _ = locks::name(python, frames, waited.lock);
     }
     let _ = locks::waited_by_task(python, frames);
+    let _ = locks::joined(python, frames, || asleep);
+    let _ = locks::Locals::read(python, frames.iter()).name(RemoteAddr::NULL);
     for activation in frames {
         let site = activation.code.site(activation.offset);
         let _ = activation.line();
@@ -75,6 +77,7 @@ fn frames<M: Memory>(python: &Python<M>, frames: &[Activation], found: &mut Foun
         let Some(plan) = activation.code.plan() else { continue };
         for watch in plan.watches.iter().take(64) {
             found.windows += usize::from(subject::of(python, activation, watch).is_some());
+            let _ = subject::of_read(python, activation, watch);
         }
         let _ = python.module_name(activation.frame.globals);
     }
@@ -88,7 +91,8 @@ fn value<M: Memory>(python: &Python<M>, object: RemoteAddr) {
     let _ = python.walked(object);
     let _ = (python.unstarted(object), python.member(object, "_str"));
     let _ = python.attribute_entries(object);
-    let _ = python.derives_from(object, "nothing");
+    let _ = (python.derives_from(object, "nothing"), python.is_computed(object, "_lock"));
+    let _ = (python.list_slot(object, 0), python.attribute_holding(object, object));
 }
 
 fn tasks<M: Memory>(

@@ -202,7 +202,7 @@ impl Locals {
                 let is_cell = python.type_of(slot).is_ok_and(|class| class.is_builtin("cell"));
                 let content = || python.memory.pointer(slot.plus(python.layout.object.header)).ok();
                 let Some(value) = (if is_cell { content() } else { Some(slot) }) else { continue };
-                let is_parameter = index < (code.argcount + code.kwonly) as usize;
+                let is_parameter = index < code.argcount.saturating_add(code.kwonly) as usize;
                 let names = if is_parameter { &mut locals.parameters } else { &mut locals.assigned };
                 names.entry(value).or_insert_with(|| format!("{}.{variable}", code.name));
             }

@@ -39,7 +39,7 @@ impl Roots {
     pub fn of<M: Memory>(python: &Python<M>, outermost: &Activation) -> Roots {
         let code = &outermost.code.remote.code;
         let slots = python.slots(outermost.frame.at, outermost.locals()).unwrap_or_default();
-        let parameters = (code.argcount + code.kwonly) as usize;
+        let parameters = code.argcount.saturating_add(code.kwonly) as usize;
         // Cells of enclosing functions come behind all others.
         let enclosing = slots.len().saturating_sub(code.nfrees as usize);
         let site = outermost.code.site(outermost.offset);
