@@ -25,6 +25,9 @@ pub struct StrandState {
     pub stack: StackId,
     /// It has certainly not run between the sample before and this one.
     pub still: bool,
+    /// A task that holds a lock of asyncio's: its event loop waits for what comes next, and has nothing left to do.
+    #[serde(default)]
+    pub rests: bool,
     pub waits: Waits,
     pub holds: Vec<Hold>,
     pub windows: Vec<OpenWindow>,

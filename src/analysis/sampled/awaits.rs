@@ -48,7 +48,7 @@ impl Awaits {
                 let key = (Who::of(state), state.name, hold.lock, state.stack);
                 let known = self.since.get(&key).copied().filter(|_| state.still);
                 let (began, sightings) = known.unwrap_or((seen.time, 0));
-                since.insert(key, (began, sightings + 1));
+                since.insert(key, (began, sightings + u32::from(state.rests)));
                 if sightings >= SIGHTINGS && seen.time.saturating_sub(began) >= LONG_HOLD {
                     held_long(seen, state, hold, waiting, seen.time - began, findings);
                 }

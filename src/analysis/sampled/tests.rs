@@ -40,6 +40,7 @@ impl Scene {
             name,
             stack,
             still: true,
+            rests: false,
             waits: Waits::Nothing,
             holds: Vec::new(),
             windows: Vec::new(),

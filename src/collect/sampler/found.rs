@@ -55,6 +55,8 @@ pub(super) struct Strand {
     pub dropped: Vec<Dropped>,
     pub abandoned: Vec<Abandoned>,
     pub still: bool,
+    /// Its event loop waits for what comes next.
+    pub rests: bool,
 }
 
 impl Strand {
@@ -79,6 +81,7 @@ impl Strand {
             dropped: Vec::new(),
             abandoned: Vec::new(),
             still: false,
+            rests: false,
         }
     }
 

@@ -131,6 +131,11 @@ pub fn waited<M: Memory>(python: &Python<M>, frames: &[Activation], activity: im
     Some(WaitedLock { lock: lock.at, patience, by_task: false, mutex: gives_back(innermost) })
 }
 
+/// Is a thread in a system call other than one that waits for a lock, or the GIL?
+pub fn waits_for_others(activity: Activity) -> bool {
+    matches!(activity, Activity::Waiting { call, .. } if call != FUTEX)
+}
+
 /// `get_ident()` of the thread for whose end the innermost frame waits, without a limit of time.
 pub fn joined<M: Memory>(python: &Python<M>, frames: &[Activation], activity: impl FnOnce() -> Activity) -> Option<u64> {
     let innermost = frames.first().filter(|frame| is_threadings(frame, &["join", "_wait_for_tstate_lock"]))?;

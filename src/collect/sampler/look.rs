@@ -304,7 +304,11 @@ impl Sampler {
         let still = before.remove(&at).is_some_and(|known| known == (task.waiter, places.clone()));
         self.tasks_before.insert(at, (task.waiter, places));
         let name = task.name.as_str().into();
-        Some(Strand { task: Some(task), waits_for_task, still, ..Strand::new(view, name, holds, waited) })
+        // A loop that is kept from running has its tasks stand where they do, too.
+        let pid = self.target.process.pid;
+        let rests = holds.iter().any(|hold| hold.by_task)
+            && view.tid.is_some_and(|tid| locks::waits_for_others(threads::activity(pid, tid)));
+        Some(Strand { task: Some(task), waits_for_task, still, rests, ..Strand::new(view, name, holds, waited) })
     }
 
     /// Names locks that are only known to local variables, of whatever function made them.

@@ -82,6 +82,7 @@ impl Sampler {
             name,
             stack,
             still: strand.still,
+            rests: strand.rests,
             waits,
             holds,
             windows,
