@@ -113,6 +113,12 @@ pub enum Event {
         name: TextId,
     },
     ThreadEnd,
+    /// The thread was on its way before watching began: it may hold locks, and know of what others did, without anybody
+    /// having said so. What it touches proves nothing, until it is `Settled`.
+    Unsettled,
+    /// From here on it is known what the thread holds. What it was told before is not: all that was recorded so far is
+    /// taken as ordered before all that follows.
+    Settled,
     /// The current strand has waited for the end of that thread, or seen that it has ended.
     ThreadJoin {
         token: ThreadToken,
@@ -300,6 +306,24 @@ pub enum Event {
         what: TextId,
         why: TextId,
     },
+}
+
+impl Event {
+    /// Is it something that a strand does to what others may touch too?
+    pub fn is_evidence(&self) -> bool {
+        matches!(
+            self,
+            Event::Access(_)
+                | Event::Enter { .. }
+                | Event::IterBegin { .. }
+                | Event::IterNext { .. }
+                | Event::IterEnd { .. }
+                | Event::FileWrite { .. }
+                | Event::PathCheck { .. }
+                | Event::PathUse { .. }
+                | Event::PathFailed { .. }
+        )
+    }
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Default)]

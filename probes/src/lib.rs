@@ -50,3 +50,4 @@ pub mod switch;
 pub mod version;
 pub mod window;
 pub mod wire;
+pub mod within;

@@ -173,6 +173,9 @@ kinds! {
     PathUse = 44,
     /// Something has come in from another process.
     Hear = 45,
+    /// From here on what the thread holds and was told is not known, until `Settled`.
+    Unsettled = 48,
+    Settled = 49,
     /// A pool's thread begins with what was handed to the pool last, and is done with it.
     JobBegin = 46,
     JobEnd = 47,

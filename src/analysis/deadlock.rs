@@ -63,7 +63,9 @@ impl Detector for Deadlock {
                 self.look_for_orphans(world, ending);
             }
             Event::TaskEnd { task } => self.look_for_orphans(world, world.task(record.process, *task)),
-            Event::Gap { .. } => self.doubts.retain(|doubt| describe::process_of(world, doubt.strand) != record.process),
+            Event::Gap { .. } | Event::Settled => {
+                self.doubts.retain(|doubt| describe::process_of(world, doubt.strand) != record.process)
+            }
             Event::ProcessEnd { orderly } => {
                 self.now = self.now.max(record.time);
                 self.conclude(world, record.process, *orderly, findings);

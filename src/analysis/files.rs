@@ -62,7 +62,7 @@ impl Detector for Files {
                 }
             }
             Event::ProcessEnd { .. } => self.ledger.process_ends(record.process),
-            Event::Gap { .. } => self.ledger.forget_process(record.process),
+            Event::Gap { .. } | Event::Settled => self.ledger.forget_process(record.process),
             _ => {}
         }
     }

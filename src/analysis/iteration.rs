@@ -42,7 +42,7 @@ impl Detector for Iteration {
             }
             Event::Access(access) if access.action != Action::Read => self.change(world, record, access, findings),
             Event::ObjectEnd { id } => self.walks.forget((record.process, *id)),
-            Event::Gap { .. } | Event::ProcessEnd { .. } => self.walks.forget_process(record.process),
+            Event::Gap { .. } | Event::Settled | Event::ProcessEnd { .. } => self.walks.forget_process(record.process),
             _ => {}
         }
     }

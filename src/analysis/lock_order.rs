@@ -65,7 +65,7 @@ impl Detector for LockOrder {
                     self.asked.remove(&strand);
                 }
             }
-            Event::Gap { .. } | Event::ProcessEnd { .. } => {
+            Event::Gap { .. } | Event::Settled | Event::ProcessEnd { .. } => {
                 self.turns.clear();
                 self.asked.clear();
             }

@@ -117,6 +117,9 @@ impl Analysis {
     pub fn record(&mut self, record: &Record) {
         self.world.begin(record);
         self.findings.in_process(record.process);
+        if record.event.is_evidence() && self.world.is_unsettled() {
+            return;
+        }
         if let Event::Test { name } = &record.event {
             self.findings.in_test(name.map(|name| self.world.text(record.process, name)));
         }

@@ -4,7 +4,7 @@
 use super::clock::{Clock, Knowledge, Moment, Stamp};
 use super::history::{Step, What};
 use super::process::{ThreadState, TokenState};
-use super::strand::{Blocked, NewStrand, StrandId, Waiting};
+use super::strand::{Blocked, NewStrand, StrandId, UNKNOWN_NAME, Waiting};
 use super::world::World;
 use crate::event::{Access, ChannelId, Event, ProcessId, Record, Shape, StackId, TextId, ThreadToken, Tid};
 
@@ -31,7 +31,7 @@ impl World {
                 self.begin_thread(record.process, record.thread, *token, *name)
             }
             Event::ThreadEnd => self.thread(record.process, record.thread),
-            _ => known.or_else(|| self.begin_thread(record.process, record.thread, None, TextId(u32::MAX))),
+            _ => known.or_else(|| self.begin_thread(record.process, record.thread, None, UNKNOWN_NAME)),
         }
     }
 
@@ -61,6 +61,8 @@ impl World {
                 }
                 self.history.note(Step { time: record.time, strand, what: What::Suspended });
             }
+            Event::Unsettled => self.unsettle(record),
+            Event::Settled => self.settle(record),
             Event::Hear => self.hear(strand, record.time),
             Event::Signal { channel } => self.signal(strand, *channel, None),
             Event::Observe { channel } => self.observe(strand, *channel),
@@ -79,7 +81,8 @@ impl World {
                 }
             }
             Event::LockNew { lock, kind, stack } => {
-                self.add_lock(process, *lock, *kind, Some(*stack));
+                // One without a place was met, not made.
+                self.add_lock(process, *lock, *kind, Some(*stack).filter(|stack| *stack != StackId(0)));
             }
             Event::LockWait { lock, stack, patience } => {
                 let lock = self.ensure_lock(process, *lock);

@@ -89,7 +89,7 @@ impl Detector for Paths {
                 let path = world.text(record.process, *path).to_owned();
                 self.used(world, record.process, &path, &point, *effect, findings);
             }
-            Event::Gap { .. } | Event::ProcessEnd { .. } => {
+            Event::Gap { .. } | Event::Settled | Event::ProcessEnd { .. } => {
                 for path in self.paths.values_mut() {
                     path.checks.retain(|check| check.process != record.process);
                     path.windows.retain(|window| window.process != record.process);

@@ -32,6 +32,8 @@ pub struct Process {
     pub(super) idle_chains: FxHashSet<Moment>,
     /// The same, the longest idle first; some may have been taken since.
     pub(super) idle_line: std::collections::VecDeque<Moment>,
+    /// Watching began in its midst: a task whose beginning was not seen is unsettled.
+    pub(super) midway: bool,
     /// When it ended.
     pub ended: Option<u64>,
 }

@@ -8,6 +8,9 @@ use super::clock::{Clock, Knowledge, Known, Moment, Stamp, Told};
 use super::lock::Held;
 use crate::event::{Awaited, Patience, ProcessId, StackId, TaskId, TextId, ThreadToken, Tid};
 
+/// The name of a strand that nobody has named: never defined.
+pub const UNKNOWN_NAME: TextId = TextId(u32::MAX);
+
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct StrandId {
     index: u32,
@@ -56,6 +59,8 @@ pub struct Strand {
     pub blocked: Option<Blocked>,
     /// How often it gave way to others of its event loop.
     pub turns: u64,
+    /// It is not known what it holds and was told (see [`crate::event::Event::Unsettled`]).
+    pub unsettled: bool,
     /// What it does for a pool, one piece after the other.
     pub jobs: Jobs,
     /// Chains of ended strands that it has waited for, with their last moment: a strand that it starts may go on on one.
@@ -199,6 +204,7 @@ impl Strands {
             waiting: None,
             blocked: None,
             turns: 0,
+            unsettled: false,
             jobs: Jobs::default(),
             heirs: Vec::new(),
             farewell: None,

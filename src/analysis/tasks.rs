@@ -80,7 +80,7 @@ impl Detector for Tasks {
                 let file = world.text(record.process, *file);
                 findings.add(describe_dropped(world, record, name, *made, (file, *line)));
             }
-            Event::Gap { .. } | Event::ProcessEnd { .. } => {
+            Event::Gap { .. } | Event::Settled | Event::ProcessEnd { .. } => {
                 self.holds.clear();
                 self.stalls.clear();
                 self.suspended.clear();

@@ -10,7 +10,7 @@ use super::history::History;
 use super::lock::{Held, Lock, LockId, Locks};
 use super::options::Options;
 use super::process::{Object, Process};
-use super::strand::{Strand, StrandId, Strands};
+use super::strand::{Strand, StrandId, Strands, UNKNOWN_NAME};
 
 #[derive(Debug)]
 pub struct World {
@@ -129,6 +129,11 @@ impl World {
         self.current
     }
 
+    /// Does the record tell of something that a strand does of which it is not known what it holds?
+    pub(super) fn is_unsettled(&self) -> bool {
+        self.current.and_then(|strand| self.strands.get(strand)).is_some_and(|strand| strand.unsettled)
+    }
+
     pub fn strand(&self, id: StrandId) -> Option<&Strand> {
         self.strands.get(id)
     }
@@ -232,7 +237,11 @@ impl World {
             started: Vec::new(),
         };
         let Some(strand) = self.strands.get(id) else { return unknown() };
-        let name = self.text(strand.process, strand.name).to_owned();
+        let name = match strand.name {
+            UNKNOWN_NAME => "(there before)",
+            name => self.text(strand.process, name),
+        };
+        let name = name.to_owned();
         let several = self.processes.len() > 1;
         StrandReport {
             kind: if strand.task.is_some() { "task" } else { "thread" }.to_owned(),

@@ -28,11 +28,12 @@ pub struct AttachArgs {
     #[arg(long, value_name = "PERCENT", value_parser = clap::value_parser!(u32).range(1..=100))]
     pub budget: Option<u32>,
     /// Make the process switch threads this often (1ms) while it is looked at, which shows several times as many races.
-    /// The only thing that is ever written to the process; undone at the end
+    /// All that sampling ever writes to the process; undone at the end
     #[arg(long, value_name = "DURATION", value_parser = duration::parse)]
     pub switch_interval: Option<Duration>,
-    /// Not there: says what to do instead
-    #[arg(long, hide = true)]
+    /// Load the probes of `racetrace run` into the process, which see every access, instead of sampling (CPython 3.14 and
+    /// later). They are taken out again at the end
+    #[arg(long, conflicts_with_all = ["rate", "budget", "switch_interval"])]
     pub probe: bool,
     /// Show no live status
     #[arg(long, short)]

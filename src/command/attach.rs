@@ -26,10 +26,7 @@ const DEFAULT_BUDGET: u32 = 10;
 /// What keeps racetrace from looking into the process.
 pub fn run(args: &AttachArgs) -> Result<u8, Failure> {
     if args.probe {
-        let message = format!("cannot load probes into process {}, which runs already", args.pid());
-        let advice =
-            "start the program with `racetrace run -- COMMAND`, which is exact, or leave --probe out to look in by sampling";
-        return Err(Failure::new(message).advise(advice));
+        return super::join::run(args);
     }
     let delivery = Delivery::prepare(&args.report, Stream::Stdout)?;
     let signals = Signals::hold().map_err(|error| Failure::new(format!("cannot prepare to receive signals: {error}")))?;

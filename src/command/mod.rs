@@ -7,6 +7,7 @@ pub mod dispatch;
 pub mod doctor;
 pub mod explain;
 pub mod failure;
+pub mod join;
 pub mod put_back;
 pub mod recording;
 pub mod report;

@@ -59,6 +59,44 @@ pub fn apply(memory: &impl Memory, runtime: RemoteAddr, minor: u8, layout: &mut 
     Ok(())
 }
 
+/// Where an interpreter takes requests of debuggers (PEP 768, 3.14 and later).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct DebuggerSupport {
+    /// In a thread state.
+    pub eval_breaker: u64,
+    pub pending_call: u64,
+    pub script_path: u64,
+    /// In an interpreter state: an int, 1 where requests are taken.
+    pub enabled: u64,
+    pub script_path_size: u64,
+}
+
+/// What the description says of it, behind all else.
+///
+/// # Errors
+/// When the description cannot be read.
+pub fn debugger_support(memory: &impl Memory, runtime: RemoteAddr, minor: u8) -> Result<Option<DebuggerSupport>, Fault> {
+    /// The two words of `llist_node` lie in between.
+    const BETWEEN: usize = 2;
+    if minor < 14 || words(minor).is_empty() {
+        return Ok(None);
+    }
+    let at = runtime.plus(24 + 8 * (words(minor).len() + BETWEEN) as u64);
+    let mut support = [0; 6];
+    for (word, bytes) in support.iter_mut().zip(memory.bytes(at, 6 * 8)?.as_chunks().0) {
+        *word = u64::from_ne_bytes(*bytes);
+    }
+    let [eval_breaker, support_at, enabled, pending_call, script_path, script_path_size] = support;
+    let sane = support.iter().all(|&word| word < LARGEST_OFFSET) && script_path_size > 1 && script_path > pending_call;
+    Ok(sane.then_some(DebuggerSupport {
+        eval_breaker,
+        pending_call: support_at + pending_call,
+        script_path: support_at + script_path,
+        enabled,
+        script_path_size,
+    }))
+}
+
 /// `PyInterpreterState` is the largest structure, below 1 MiB in all versions.
 const LARGEST_OFFSET: u64 = 1 << 20;
 

@@ -1,5 +1,5 @@
 //! Reading another address space. Everything above is generic over [`Memory`], so that tests and fuzzers can feed it
-//! images. Writing is a trait of its own, [`WriteWord`].
+//! images. Writing is a trait of its own, [`WriteMemory`].
 
 use std::io::{IoSlice, IoSliceMut};
 
@@ -181,19 +181,24 @@ impl Memory for ProcessMemory {
     }
 }
 
-/// Writing one word: apart from [`Memory`], so that what only reads cannot write.
-pub trait WriteWord {
+/// Writing: apart from [`Memory`], so that what only reads cannot write.
+pub trait WriteMemory {
     /// # Errors
     /// What the kernel says.
-    fn write_word(&self, at: RemoteAddr, word: u64) -> Result<(), Fault>;
+    fn write(&self, at: RemoteAddr, bytes: &[u8]) -> Result<(), Fault>;
+
+    /// # Errors
+    /// As [`WriteMemory::write`].
+    fn write_word(&self, at: RemoteAddr, word: u64) -> Result<(), Fault> {
+        self.write(at, &word.to_ne_bytes())
+    }
 }
 
-impl WriteWord for ProcessMemory {
-    fn write_word(&self, at: RemoteAddr, word: u64) -> Result<(), Fault> {
-        let bytes = word.to_ne_bytes();
+impl WriteMemory for ProcessMemory {
+    fn write(&self, at: RemoteAddr, bytes: &[u8]) -> Result<(), Fault> {
         let remote = [RemoteIoVec { base: at.0 as usize, len: bytes.len() }];
-        match process_vm_writev(self.pid, &[IoSlice::new(&bytes)], &remote) {
-            Ok(8) => Ok(()),
+        match process_vm_writev(self.pid, &[IoSlice::new(bytes)], &remote) {
+            Ok(written) if written == bytes.len() => Ok(()),
             Ok(_) => Err(Fault::Unreadable(at)),
             Err(errno) => Err(fault(errno, at)),
         }

@@ -293,7 +293,7 @@ fn origin(fixed: &Fixed, filename: &str, module: &str) -> Origin {
 }
 
 /// Copies what the plan and the reports need out of a code object.
-fn copy(layout: &Layout, code: Obj) -> Option<Code> {
+pub fn copy(layout: &Layout, code: Obj) -> Option<Code> {
     let text = |name: &std::ffi::CStr| attribute(code, name, |value| utf8(value).map(str::to_owned));
     let number = |name: &std::ffi::CStr| attribute(code, name, |value| small_int(layout, value)).map(|value| value as u32);
     let bytes_of = |name: &std::ffi::CStr| attribute(code, name, bytes);

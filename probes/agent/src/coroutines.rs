@@ -25,6 +25,13 @@ pub fn track_origins() {
     ORIGINS_ARE_OURS.store(change_depth(0, 1), Ordering::Relaxed);
 }
 
+/// Asks no more.
+pub fn stop() {
+    if ORIGINS_ARE_OURS.swap(false, Ordering::Relaxed) {
+        change_depth(1, 0);
+    }
+}
+
 /// An event loop's coroutines come and go.
 #[inline]
 pub fn turn() {
@@ -78,6 +85,11 @@ pub fn dropped(fixed: &Fixed, frame: Obj, coroutine: Obj) {
                 line = small_int(layout, ffi::PyTuple_GetItem(first, 1)).unwrap_or(0) as u64;
             }
         }
+    }
+    // It was made before anybody asked: where is not known, and the next one's place will be.
+    if fixed.joined && file.is_empty() {
+        give_back(&[qualname, origin]);
+        return track_origins();
     }
     let name = utf8(qualname).unwrap_or("coroutine").to_owned();
     let stack = stacks::stack(fixed, layout.previous(frame), None);

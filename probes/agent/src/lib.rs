@@ -16,6 +16,7 @@
 //! | [`watch`] → [`monitor`] (3.12+), [`trace`], [`evaluate`] and [`early`] (3.11) | instructions that are about to run |
 //! | [`access`], [`containers`], [`iteration`] | from an instruction to the subjects that it touches |
 //! | [`recent`], [`met`] | dropping what is redundant; what a watch met last |
+//! | [`midway`] | threads of a process that is joined while it runs |
 //! | [`tests`] | which test is running, under pytest and unittest |
 //! | [`tasks`], [`coroutines`], [`callbacks`], [`sync`], [`hooks`], [`holders`] | strands, order, locks |
 
@@ -32,6 +33,7 @@ mod hooks;
 mod iteration;
 mod layout;
 mod met;
+mod midway;
 mod monitor;
 mod names;
 mod objects;

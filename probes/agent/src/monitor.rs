@@ -11,7 +11,7 @@ use crate::codes::{self, Entry};
 use crate::ffi::{self, METH_FASTCALL, MethodDef, Obj, VectorFunction, field};
 use crate::state::{self, Fixed};
 use crate::thread::{self, Thread};
-use crate::{coroutines, object, ring, stacks, sync, tasks};
+use crate::{coroutines, midway, object, ring, stacks, start, sync, tasks};
 
 const PY_START: c_int = 1 << 0;
 const PY_RESUME: c_int = 1 << 1;
@@ -62,6 +62,19 @@ pub fn start() -> Result<(), &'static str> {
         }
     }
     Ok(())
+}
+
+/// Takes all instrumentation back.
+pub fn stop() {
+    // SAFETY: ordinary calls with the GIL; failures are cleared.
+    unsafe {
+        let sys = ffi::PyImport_ImportModule(c"sys".as_ptr());
+        let tool = c_int::from(TOOL.load(Ordering::Relaxed));
+        let Some(free) = get(sys, c"monitoring").and_then(|monitoring| get(monitoring, c"free_tool_id")) else { return };
+        if ffi::PyObject_CallFunction(free, c"i".as_ptr(), tool).is_null() {
+            ffi::PyErr_Clear();
+        }
+    }
 }
 
 unsafe fn get(object: Obj, name: &CStr) -> Option<Obj> {
@@ -148,15 +161,21 @@ fn wants_events(entry: &Entry) -> c_int {
 }
 
 /// Once; but where two threads enter a function at one time, neither goes on before it is instrumented.
-fn prepare(entry: &Entry, instrument: impl FnOnce()) {
+pub fn prepare(entry: &'static Entry) {
     if !entry.prepared.load(Ordering::Acquire) {
-        instrument();
+        instrument(entry);
         entry.prepared.store(true, Ordering::Release);
     }
 }
 
 fn instrument(entry: &'static Entry) {
-    set_local(entry.code, wants_events(entry));
+    let events = match entry.sync {
+        Some(sync::Role::AsyncAcquire) => PY_RETURN | PY_YIELD,
+        Some(role) if role.acts_on_return() => PY_RETURN,
+        Some(_) => 0,
+        None => wants_events(entry),
+    };
+    set_local(entry.code, events);
 }
 
 fn set_local(code: Obj, events: c_int) {
@@ -193,6 +212,7 @@ fn frame_of(fixed: &Fixed, code: Obj) -> Option<Obj> {
 unsafe extern "C-unwind" fn on_start(_self: Obj, args: *const Obj, count: usize, _names: Obj) -> Obj {
     let Some(fixed) = state::fixed() else { return none() };
     if number(count) < 2 || !ring::recording() {
+        start::leave(fixed);
         return disable();
     }
     // SAFETY: the interpreter passes the code object and an offset.
@@ -202,21 +222,14 @@ unsafe extern "C-unwind" fn on_start(_self: Obj, args: *const Obj, count: usize,
     let again = thread.outermost(|| {
         let known = entry_of(thread, code).or_else(|| codes::learn(fixed, code, fixed.layout.globals(frame)));
         let Some(entry) = known else { return false };
+        let still_elsewhere = midway::entered(&fixed.layout, frame, code);
+        prepare(entry);
         match entry.sync {
             Some(role) => {
-                prepare(entry, || {
-                    let suspensions = if role == sync::Role::AsyncAcquire { PY_YIELD } else { 0 };
-                    if role.acts_on_return() {
-                        set_local(code, PY_RETURN | suspensions);
-                    }
-                });
                 sync::entered(fixed, entry, role, frame);
-                role.acts_on_entry()
+                role.acts_on_entry() || still_elsewhere
             }
-            None => {
-                prepare(entry, || instrument(entry));
-                false
-            }
+            None => still_elsewhere,
         }
     });
     if again == Some(false) { disable() } else { none() }
@@ -279,6 +292,7 @@ pub fn suspended(fixed: &Fixed, thread: &'static Thread, frame: Obj) {
 unsafe extern "C-unwind" fn on_instruction(_self: Obj, args: *const Obj, count: usize, _names: Obj) -> Obj {
     let Some(fixed) = state::fixed() else { return none() };
     if number(count) < 2 || !ring::recording() {
+        start::leave(fixed);
         return disable();
     }
     // SAFETY: code object and offset, a non-negative int of one digit.

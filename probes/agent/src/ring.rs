@@ -13,9 +13,16 @@ static NUMBER: AtomicU32 = AtomicU32::new(0);
 /// A forked child has not made its own file yet.
 static PENDING: AtomicBool = AtomicBool::new(false);
 
+/// Records were dropped since the last one that was written; they are counted in the header.
+static HOLE: AtomicBool = AtomicBool::new(false);
+
 /// How long a full ring may go without any sign of life before the consumer's process is looked for.
 const WAIT_NS: i64 = 2_000_000;
 const SILENT_WAITS: u32 = 1000;
+/// The same where the program is not to be held up.
+const SHORT_WAITS: u32 = 100;
+/// After so many dropped records it is asked whether anybody will ever take them.
+const LOOKED_AFTER: u64 = 4096;
 
 /// Is anything recorded? In a forked child this makes its file, at the first occasion outside of the agent's gate.
 #[inline(always)]
@@ -118,14 +125,12 @@ fn push_as_of(mut slot: Slot, time: Option<u64>) {
     // SAFETY: as in `header`; the slot's index is below SLOTS, inside the mapping.
     unsafe {
         let header = &*map.cast::<Header>();
-        let sequence = header.head.load(Ordering::Relaxed);
-        if sequence.wrapping_sub(header.tail.load(Ordering::Acquire)) >= SLOTS - 64
-            && !wait(header, || {
-                header.head.load(Ordering::Relaxed).wrapping_sub(header.tail.load(Ordering::Acquire)) < SLOTS - 64
-            })
-        {
+        if (HOLE.load(Ordering::Relaxed) || waiting(header) >= ACCESSES_MOST) && !admits(header, &slot) {
             header.dropped.fetch_add(1, Ordering::Relaxed);
             return;
+        }
+        if header.state.load(Ordering::Relaxed) == wire::STATE_STOP {
+            return abandon();
         }
         let sequence = header.head.load(Ordering::Relaxed);
         header.head.store(sequence.wrapping_add(1), Ordering::Release);
@@ -135,6 +140,40 @@ fn push_as_of(mut slot: Slot, time: Option<u64>) {
         place.write(slot);
         AtomicU64::from_ptr(addr_of_mut!((*place).stamp)).store(sequence.wrapping_add(1), Ordering::Release);
     }
+}
+
+/// Records that nobody has taken yet.
+#[inline(always)]
+fn waiting(header: &Header) -> u64 {
+    header.head.load(Ordering::Relaxed).wrapping_sub(header.tail.load(Ordering::Acquire))
+}
+
+/// From here on a ring that is not to hold the program up takes no accesses, until it is down to so many again: what
+/// names and orders things still fits.
+const ACCESSES_MOST: u64 = SLOTS / 4 * 3;
+const ACCESSES_AGAIN: u64 = SLOTS / 4;
+const MOST: u64 = SLOTS - 64;
+
+/// Looked at where the ring is fuller than it should be, or was. False: drop the record.
+#[cold]
+fn admits(header: &Header, slot: &Slot) -> bool {
+    let drops = header.when_full.load(Ordering::Relaxed) == Full::Drop as u32;
+    if !drops || slot.kind != Kind::Access as u8 {
+        return waiting(header) < MOST || wait(header, || waiting(header) < MOST);
+    }
+    if waiting(header) <= ACCESSES_AGAIN {
+        // Said where the hole is: what is known from before it does not go with what follows.
+        HOLE.store(false, Ordering::Relaxed);
+        push(self::slot(Kind::Gap, slot.tid));
+        return true;
+    }
+    HOLE.store(true, Ordering::Relaxed);
+    let dropped = header.dropped.load(Ordering::Relaxed);
+    let is_taken = header.consumer.load(Ordering::Relaxed) != 0;
+    if is_taken && dropped % LOOKED_AFTER == LOOKED_AFTER - 1 && !consumer_lives(header) {
+        abandon();
+    }
+    false
 }
 
 /// Writes bytes and then a record that refers to them in `a` (position) and `b` (length). One caller at a time.
@@ -174,7 +213,7 @@ pub fn push_blob_as_of(mut slot: Slot, bytes: &[u8], time: Option<u64>) {
 #[cold]
 fn wait(header: &Header, room: impl Fn() -> bool) -> bool {
     let mut beat = header.heartbeat.load(Ordering::Relaxed);
-    let mut silent = 0;
+    let (mut silent, mut waits) = (0, 0);
     loop {
         if room() {
             return true;
@@ -183,7 +222,10 @@ fn wait(header: &Header, room: impl Fn() -> bool) -> bool {
             abandon();
             return false;
         }
-        if header.when_full.load(Ordering::Relaxed) == Full::Drop as u32 {
+        // A program that is only looked at is not held up: whoever cannot follow it does without it.
+        waits += 1;
+        if header.when_full.load(Ordering::Relaxed) == Full::Drop as u32 && waits > SHORT_WAITS {
+            abandon();
             return false;
         }
         let seen = header.room.load(Ordering::Relaxed);

@@ -1,16 +1,18 @@
-//! The extension module: `start(session, libraries, standard)` puts everything in place. Goodbyes and forks are here too.
+//! The extension module: `start(session, libraries, standard[, threads])` puts everything in place: with `threads` in a
+//! process that runs already. Goodbyes and forks are here too.
 
 use std::ffi::{c_int, c_void};
-use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 
-use racetrace_probes::wire::{Full, Kind};
+use racetrace_probes::wire::Kind;
 
 use crate::ffi::{self, METH_VARARGS, MethodDef, Obj};
 use crate::hooks::threads;
 use crate::layout::Layout;
+use crate::midway::Midway;
 use crate::names::utf8;
 use crate::state::{self, Fixed};
-use crate::{coroutines, hooks, object, ring, thread, watch};
+use crate::{coroutines, hooks, midway, object, ring, thread, watch};
 
 static METHODS: [MethodDef; 2] = [
     MethodDef { name: c"start".as_ptr(), function: start as *mut c_void, flags: METH_VARARGS, doc: std::ptr::null() },
@@ -67,7 +69,8 @@ fn none() -> Obj {
     none
 }
 
-/// `start(session: str, libraries: tuple[str], standard: tuple[str])`. Returns None, or a str that says why not.
+/// `start(session: str, libraries: tuple[str], standard: tuple[str], threads: tuple[tuple] = ())`, where a thread that
+/// runs already is its identity, its name and its handle. Returns None, or a str that says why not.
 unsafe extern "C-unwind" fn start(_module: Obj, args: Obj) -> Obj {
     std::panic::set_hook(Box::new(|_| {}));
     match std::panic::catch_unwind(|| begin(args)) {
@@ -88,6 +91,10 @@ fn begin(args: Obj) -> Result<(), &'static str> {
         // SAFETY: a tuple of arguments, checked for its size.
         if index < ffi::PyTuple_Size(args) { ffi::PyTuple_GetItem(args, index) } else { std::ptr::null_mut() }
     };
+    let present = argument(3);
+    if !present.is_null() && layout.free_threaded {
+        return Err("a free-threaded build cannot be joined while it runs");
+    }
     let session = utf8(argument(0)).ok_or("start() needs the session's directory")?.to_owned();
     let fixed = Fixed {
         layout,
@@ -95,19 +102,27 @@ fn begin(args: Obj) -> Result<(), &'static str> {
         libraries: directories(argument(1)),
         standard: directories(argument(2)),
         watched: watched_packages(),
+        joined: !present.is_null(),
     };
     if !state::start(fixed) {
         return Ok(()); // loaded twice: the first one goes on
     }
     let fixed = state::fixed().ok_or("no state")?;
-    if !ring::open(&fixed.session, Full::Wait) {
+    if !ring::open(&fixed.session, fixed.when_full()) {
         return Err("cannot make the shared memory for recording");
     }
     say_process(fixed);
-    threads::introduce(0, "MainThread");
+    if !fixed.joined {
+        threads::introduce(0, "MainThread");
+    }
     hooks::start(&fixed.layout);
     watch::start(fixed)?;
-    coroutines::track_origins();
+    if fixed.joined {
+        watch::activate(fixed);
+        midway::take_down(fixed, present);
+    } else {
+        coroutines::track_origins();
+    }
     // SAFETY: registers functions of ours, which stay loaded.
     unsafe {
         libc::atexit(goodbye);
@@ -163,6 +178,28 @@ fn say_process(fixed: &Fixed) {
     state::with(|_, _| ring::push_blob_as_of(ring::slot(Kind::Process, thread::tid()), lines.as_bytes(), forked));
 }
 
+/// Nobody takes the records of a process that was joined any more: at the next safe point it is left as it was.
+#[cold]
+pub fn leave(fixed: &Fixed) {
+    unsafe extern "C-unwind" {
+        fn Py_AddPendingCall(function: extern "C-unwind" fn(*mut c_void) -> c_int, argument: *mut c_void) -> c_int;
+    }
+    static LEFT: AtomicBool = AtomicBool::new(false);
+    if fixed.joined && !is_finalizing() && !LEFT.swap(true, Ordering::Relaxed) {
+        // SAFETY: a function of ours, which stays loaded; without room for it the process goes on as it is.
+        unsafe { Py_AddPendingCall(undo, std::ptr::null_mut()) };
+    }
+}
+
+extern "C-unwind" fn undo(_: *mut c_void) -> c_int {
+    thread::outermost(|| {
+        watch::stop();
+        coroutines::stop();
+        hooks::undo();
+    });
+    0
+}
+
 pub extern "C" fn goodbye() {
     state::with(|state, layout| state.settle(layout, thread::current()));
     ring::close();
@@ -207,7 +244,7 @@ pub fn make_ring() {
         return;
     }
     if let Some(fixed) = state::fixed()
-        && ring::open(&fixed.session, Full::Wait)
+        && ring::open(&fixed.session, fixed.when_full())
     {
         state::with(|state, _| {
             state.names.clear();
@@ -216,6 +253,7 @@ pub fn make_ring() {
             state.codes.forget_definitions();
             state.recent.clear();
             state.locks.clear();
+            state.midway = Midway::default();
         });
         say_process(fixed);
         threads::introduce(0, "MainThread");

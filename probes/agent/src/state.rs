@@ -5,13 +5,14 @@ use std::cell::UnsafeCell;
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
-use racetrace_probes::wire::Slot;
+use racetrace_probes::wire::{Full, Slot};
 
 use crate::codes::Codes;
 use crate::holders;
 use crate::hooks::locks::Kept;
 use crate::iteration::Iterations;
 use crate::layout::Layout;
+use crate::midway::Midway;
 use crate::names::Names;
 use crate::objects::Objects;
 use crate::recent::Recent;
@@ -37,6 +38,8 @@ pub struct State {
     pub kept: Vec<Kept>,
     /// Locks, each with who holds it (see `holders`).
     pub locks: Table,
+    /// Threads that were there before the agent came.
+    pub midway: Midway,
     /// Descriptors and inodes of file objects.
     pub files: Table,
     pub inodes: Table,
@@ -49,8 +52,16 @@ pub struct Fixed {
     /// Directories of third-party packages, and of the standard library.
     pub libraries: Vec<String>,
     pub standard: Vec<String>,
+    /// The process ran already when the agent came: it is not held up, and left as it was.
+    pub joined: bool,
     /// Installed packages that are to be watched like the program's own code.
     pub watched: Vec<String>,
+}
+
+impl Fixed {
+    pub fn when_full(&self) -> Full {
+        if self.joined { Full::Drop } else { Full::Wait }
+    }
 }
 
 struct Gate {
@@ -64,6 +75,8 @@ struct Gate {
 unsafe impl Sync for Gate {}
 
 static GATE: Gate = Gate { held: AtomicBool::new(false), owner: AtomicUsize::new(0), state: UnsafeCell::new(None) };
+/// What is done inside the gate is over in fewer, unless its thread does not run.
+const SPINS: u32 = 256;
 static FIXED: OnceLock<Fixed> = OnceLock::new();
 
 pub fn fixed() -> Option<&'static Fixed> {
@@ -90,6 +103,7 @@ pub fn start(fixed: Fixed) -> bool {
             tasks: Table::new(1 << 17),
             kept: Vec::new(),
             locks: Table::new(1 << 17),
+            midway: Midway::default(),
             files: Table::new(1 << 13),
             inodes: Table::new(1 << 13),
         });
@@ -122,10 +136,17 @@ pub fn with<R>(work: impl FnOnce(&mut State, &Layout) -> R) -> Option<R> {
     let fixed = FIXED.get()?;
     if fixed.layout.free_threaded {
         let own = std::ptr::from_ref(crate::thread::current()) as usize;
+        let mut spins = 0u32;
         while GATE.held.compare_exchange_weak(false, true, Ordering::Acquire, Ordering::Relaxed).is_err() {
             // A look-up inside has freed an object whose end is noted: it would wait for itself.
             if GATE.owner.load(Ordering::Relaxed) == own {
                 return None;
+            }
+            spins += 1;
+            if spins.is_multiple_of(SPINS) {
+                // Whoever is inside may have lost its processor to us.
+                // SAFETY: takes nothing, touches nothing.
+                unsafe { libc::sched_yield() };
             }
             std::hint::spin_loop();
         }

@@ -369,6 +369,9 @@ fn lock(fixed: &Fixed, kind: Kind, subject: Obj, frame: Obj, small: u8, value: u
     let layout = &fixed.layout;
     type_info(layout, layout.type_of(subject));
     let stack = stacks::stack(fixed, layout.previous(frame), None);
+    if fixed.joined && kind != Kind::LockNew {
+        meet_lock(fixed, subject);
+    }
     let Some(id) = state::with(|state, _| state.objects.lock(layout, &mut state.names, subject)) else { return };
     let thread = thread::current();
     let taken = thread.semaphores.get();
@@ -380,6 +383,45 @@ fn lock(fixed: &Fixed, kind: Kind, subject: Obj, frame: Obj, small: u8, value: u
     let mut slot = ring::slot(kind, thread.tid());
     (slot.a, slot.b, slot.small, slot.stack) = (id, value, small, stack);
     tasks::say(thread, slot);
+}
+
+/// In a process that was joined: a lock may have been made before. How many it lets in is what it says now; one that is
+/// taken may let in one, which claims least.
+fn meet_lock(fixed: &Fixed, subject: Obj) {
+    if state::with(|state, _| state.objects.known(subject)).flatten().is_some() {
+        return;
+    }
+    let layout = &fixed.layout;
+    let places = [c"_initial_value", c"_value"].into_iter().find_map(|name| {
+        let value = crate::hooks::of(subject, name);
+        if value.is_null() {
+            return None;
+        }
+        let places = (layout.type_of(value) == object!(PyLong_Type)).then(|| names::small_int(layout, value)).flatten();
+        // SAFETY: the reference that `of` took.
+        unsafe { ffi::Py_DecRef(value) };
+        places
+    });
+    let bound_loop = crate::hooks::of(subject, c"_loop");
+    let is_async = !bound_loop.is_null();
+    if is_async {
+        // SAFETY: the reference that `of` took.
+        unsafe { ffi::Py_DecRef(bound_loop) };
+    }
+    let how = match (is_async, places) {
+        (true, None) => ASYNC_LOCK,
+        (true, Some(_)) => ASYNC_SEMAPHORE,
+        (false, _) => SEMAPHORE,
+    };
+    type_info(layout, layout.type_of(subject));
+    state::with(|state, _| {
+        let mut slot = ring::slot(Kind::LockNew, thread::tid());
+        slot.a = state.objects.lock(layout, &mut state.names, subject);
+        (slot.small, slot.b) = (how, places.map_or(1, |places| places.max(1) as u64));
+        if slot.a != 0 {
+            ring::push(slot);
+        }
+    });
 }
 
 /// How often any loop was handed a callback by another thread.

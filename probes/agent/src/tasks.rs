@@ -4,6 +4,7 @@ use racetrace_probes::wire::{Kind, Slot};
 
 use crate::ffi::{Obj, field};
 use crate::layout::Layout;
+use crate::midway;
 use crate::objects::type_info;
 use crate::ring;
 use crate::state::{self, Fixed};
@@ -19,14 +20,25 @@ const TASK_STRAND: u64 = 1 << 40;
 /// another task. `frame` is the thread's innermost Python frame.
 #[inline(always)]
 pub fn strand(fixed: &Fixed, thread: &'static Thread, frame: Obj) -> u64 {
-    if thread.is_new(ring::generation()) {
-        crate::hooks::threads::introduce(0, "");
-        crate::watch::activate(fixed);
+    if !thread.is_at_home(ring::generation()) {
+        arrive(fixed, thread, frame);
     }
     if thread.loops() == 0 {
         return u64::from(thread.tid());
     }
     task_strand(fixed, thread, frame)
+}
+
+/// A thread that has not said anything yet, or of which not all is known.
+#[cold]
+fn arrive(fixed: &Fixed, thread: &'static Thread, frame: Obj) {
+    if thread.is_new(ring::generation()) {
+        midway::introduce(thread);
+        crate::watch::activate(fixed);
+    }
+    if thread.unsettled.get() {
+        midway::look(thread, frame);
+    }
 }
 
 fn task_strand(fixed: &Fixed, thread: &'static Thread, frame: Obj) -> u64 {

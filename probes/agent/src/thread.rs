@@ -32,6 +32,8 @@ pub struct Thread {
     /// How many callbacks that other threads gave to event loops it has taken note of.
     pub handed_over: Cell<u64>,
     pub outermost_coroutine: Cell<Outermost>,
+    /// Nobody has said what it holds (see `midway`).
+    pub unsettled: Cell<bool>,
     /// A task gave way, and no other strand was seen to run since.
     pub gave_way: Cell<bool>,
     /// The channel that was observed last, by which task, and how many signals there had been.
@@ -148,6 +150,7 @@ fn begin() -> &'static Thread {
             other_tracer: Cell::new(0),
             handed_over: Cell::new(0),
             outermost_coroutine: Cell::new(Outermost::NONE),
+            unsettled: Cell::new(false),
             gave_way: Cell::new(false),
             observed: Cell::new((0, 0, 0)),
             code: Cell::new((null_mut(), None)),
@@ -211,6 +214,7 @@ unsafe extern "C" fn ended(thread: *mut c_void) {
     }
     thread.other_tracer.set(0);
     thread.gave_way.set(false);
+    thread.unsettled.set(false);
     thread.observed.set((0, 0, 0));
     thread.outermost_coroutine.set(Outermost::NONE);
     for count in [&thread.loops, &thread.known, &thread.semaphores] {
@@ -233,6 +237,12 @@ impl Thread {
     #[inline(always)]
     pub fn is_new(&self, generation: u32) -> bool {
         self.known.get() != generation
+    }
+
+    /// Is there nothing to be done before it says something?
+    #[inline(always)]
+    pub fn is_at_home(&self, generation: u32) -> bool {
+        self.known.get() == generation && !self.unsettled.get()
     }
 
     /// The task that it runs (0: none), as it was said last.

@@ -19,6 +19,11 @@ pub fn activate(fixed: &Fixed) {
     if has_monitoring(fixed) { monitor::activate() } else { trace::activate(fixed) }
 }
 
+/// Takes back what instruments the program's code. (A trace function is only ever set in a process from its start on.)
+pub fn stop() {
+    monitor::stop();
+}
+
 /// Runs in a thread that begins.
 pub fn thread_begins(fixed: &Fixed) {
     if !has_monitoring(fixed) {

@@ -1,9 +1,9 @@
 //! Tasks and channels: how they begin, take turns and end, and how one strand tells another to go on. Locks are elsewhere.
 
-use super::super::clock::{Moment, Stamp};
+use super::super::clock::{Clock, Knowledge, Moment, Stamp};
 use super::super::history::{Step, What};
 use super::super::process::TaskState;
-use super::super::strand::{NewStrand, StrandId};
+use super::super::strand::{NewStrand, StrandId, UNKNOWN_NAME};
 use super::super::world::World;
 use super::HEIRS;
 use crate::event::{ChannelId, ProcessId, Record, StackId, TaskId, TextId};
@@ -33,11 +33,15 @@ impl World {
     }
 
     pub(super) fn switch_task(&mut self, from: StrandId, task: Option<TaskId>, record: &Record) {
+        let to = task.and_then(|task| {
+            let process = self.process(record.process)?;
+            match process.tasks.get(&task) {
+                Some(known) => Some(known.strand),
+                None if process.midway => self.meet_task(record, task),
+                None => None,
+            }
+        });
         let Some(process) = self.process_mut(record.process) else { return };
-        let to = match task {
-            Some(task) => process.tasks.get(&task).map(|task| task.strand),
-            None => None,
-        };
         let Some(thread) = process.threads.get_mut(&record.thread) else { return };
         let own = thread.own;
         let to = to.unwrap_or(own);
@@ -54,6 +58,44 @@ impl World {
         if from != to && to != own {
             self.history.note(Step { time: record.time, strand: to, what: What::Resumed });
         }
+    }
+
+    /// A task that was there before watching began.
+    fn meet_task(&mut self, record: &Record, task: TaskId) -> Option<StrandId> {
+        let clock = Clock::new(self.strands.new_chain(), Knowledge::default());
+        let id = self.strands.add(NewStrand {
+            process: record.process,
+            thread: record.thread,
+            task: Some(task),
+            token: None,
+            name: UNKNOWN_NAME,
+            started: StackId(0),
+            parent: None,
+            begun: self.sequence(),
+            clock,
+            birth: None,
+        });
+        self.counts.tasks += 1;
+        self.strands.get_mut(id)?.unsettled = true;
+        self.process_mut(record.process)?.tasks.insert(task, TaskState { strand: id, future: ChannelId(0) });
+        Some(id)
+    }
+
+    /// The thread itself is meant, whatever task it runs.
+    pub(super) fn unsettle(&mut self, record: &Record) {
+        if let Some(own) = self.thread(record.process, record.thread).and_then(|own| self.strands.get_mut(own)) {
+            own.unsettled = true;
+        }
+        if let Some(process) = self.process_mut(record.process) {
+            process.midway = true;
+        }
+    }
+
+    pub(super) fn settle(&mut self, record: &Record) {
+        if let Some(own) = self.thread(record.process, record.thread).and_then(|own| self.strands.get_mut(own)) {
+            own.unsettled = false;
+        }
+        self.forgive_all(record.process);
     }
 
     pub(super) fn end_task(&mut self, process: ProcessId, task: TaskId) {

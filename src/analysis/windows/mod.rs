@@ -73,7 +73,7 @@ impl Detector for Windows {
             }
             Event::ThreadEnd => self.forget_strand(world.strand_of(record)),
             Event::TaskEnd { task } => self.forget_strand(world.task(record.process, *task)),
-            Event::Gap { .. } | Event::ProcessEnd { .. } => self.forget_process(world, record.process),
+            Event::Gap { .. } | Event::Settled | Event::ProcessEnd { .. } => self.forget_process(world, record.process),
             _ => {}
         }
     }

@@ -10,7 +10,7 @@ use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
 use crate::target::address::RemoteAddr;
-use crate::target::memory::{Memory, ProcessMemory, WriteWord};
+use crate::target::memory::{Memory, ProcessMemory, WriteMemory};
 use crate::target::process::Process;
 
 use super::target::Target;

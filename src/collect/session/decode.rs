@@ -85,6 +85,8 @@ pub fn decode(slot: &Slot, kind: Kind, blob: Blob<'_>) -> Option<Event> {
             }
         }
         Kind::Hear => Event::Hear,
+        Kind::Unsettled => Event::Unsettled,
+        Kind::Settled => Event::Settled,
         Kind::JobBegin => Event::JobBegin,
         Kind::JobEnd => Event::JobEnd,
         Kind::CoroutineDropped => {

@@ -2,7 +2,7 @@
 //! nothing in it is meant for the user.
 
 use std::ffi::{OsStr, OsString};
-use std::os::unix::fs::DirBuilderExt;
+use std::os::unix::fs::{DirBuilderExt, MetadataExt, chown};
 use std::path::{Path, PathBuf};
 use std::{env, fs, io};
 
@@ -10,7 +10,10 @@ use nix::sys::statvfs::{FsFlags, statvfs};
 use racetrace_probes::wire;
 
 const AGENT: &[u8] = include_bytes!(env!("RACETRACE_AGENT"));
-const HOOK: &str = include_str!("../../../probes/agent/sitecustomize.py");
+const HOOK: &str =
+    concat!(include_str!("../../../probes/agent/loading.py"), "\n\n", include_str!("../../../probes/agent/sitecustomize.py"));
+const JOINING: &str =
+    concat!(include_str!("../../../probes/agent/loading.py"), "\n\n", include_str!("../../../probes/agent/joining.py"));
 
 /// Names that the start-up hook and the agent know too.
 pub const SESSION_VARIABLE: &str = "RACETRACE_SESSION";
@@ -18,6 +21,9 @@ const AGENT_FILE: &str = "racetrace_agent.so";
 const HOOK_DIRECTORY: &str = "hook";
 const RINGS: &str = "rings";
 const NOTES: &str = "notes";
+const JOINING_FILE: &str = "join.py";
+/// Made by the interpreter that has begun to run [`JOINING_FILE`].
+const JOINED: &str = "joined";
 
 /// Room that a file system must have to be used: the agent and rings for several processes.
 const WANTED_BYTES: u64 = 8 * wire::FILE_BYTES;
@@ -86,6 +92,30 @@ impl SessionDirectory {
         self.path.join(NOTES)
     }
 
+    /// Makes the script that an interpreter is asked to run which runs already, and leaves the directory to its user.
+    ///
+    /// # Errors
+    /// It cannot be written, or not be given away.
+    pub fn prepare_joining(&self, user: u32, group: u32) -> Result<PathBuf, DirectoryError> {
+        let script = self.path.join(JOINING_FILE);
+        let session = literal(self.path.as_os_str().as_encoded_bytes());
+        let text = format!("_TOOL = {}\n_SESSION = {session}\n{JOINING}", std::process::id());
+        let places = [&self.path, &self.rings(), &self.notes(), &self.path.join(AGENT_FILE), &script];
+        fs::write(&script, text).map_err(|error| DirectoryError::Write(script.clone(), error))?;
+        for place in places {
+            let owner = fs::metadata(place).map_err(|error| DirectoryError::Write(place.clone(), error))?;
+            if (owner.uid(), owner.gid()) != (user, group) {
+                chown(place, Some(user), Some(group)).map_err(|error| DirectoryError::Write(place.clone(), error))?;
+            }
+        }
+        Ok(script)
+    }
+
+    /// Has the interpreter begun to do what it was asked?
+    pub fn is_joined(&self) -> bool {
+        self.path.join(JOINED).exists()
+    }
+
     /// The entry that the environment of every process of this session has, as `NAME=value`.
     pub fn mark(&self) -> String {
         format!("{SESSION_VARIABLE}={}", self.path.display())
@@ -152,6 +182,12 @@ fn make(base: &Path) -> io::Result<PathBuf> {
         }
     }
     Err(io::ErrorKind::AlreadyExists.into())
+}
+
+/// A path as Python source.
+fn literal(path: &[u8]) -> String {
+    let bytes: String = path.iter().map(|byte| format!("\\x{byte:02x}")).collect();
+    format!("__import__('os').fsdecode(b'{bytes}')")
 }
 
 fn private_directory(path: &Path) -> io::Result<()> {

@@ -9,12 +9,14 @@
 //! | [`source`] | one ring while it is drained |
 //! | [`decode`] | a record of a ring as an event |
 //! | [`clock`] | time stamps as nanoseconds |
+//! | [`joining`] | asking an interpreter that runs already to load the agent |
 //! | [`notes`] | what interpreters say that could not be watched |
 
 pub mod clock;
 pub mod collector;
 pub mod decode;
 pub mod directory;
+pub mod joining;
 pub mod notes;
 pub mod source;
 

@@ -34,6 +34,7 @@ fn note(line: &str) -> Note {
             let (interpreter, reason) = rest.split_once(": ").unwrap_or((rest, "unknown reason"));
             Note { what: named(interpreter), why: format!("the agent could not be loaded: {reason}") }
         }
+        Some(("joined", why)) => Note { what: "the process".to_owned(), why: why.to_owned() },
         _ => Note { what: "an interpreter".to_owned(), why: line.to_owned() },
     }
 }

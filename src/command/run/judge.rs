@@ -1,12 +1,13 @@
-//! The thread that takes the events as they come: into the trace file and the analysis. It prints nothing but deadlocks,
-//! which cannot wait for an end that does not come.
+//! The thread that takes the events as they come: into the trace file and the analysis. What is to be known at once it
+//! prints itself.
 
 use std::io::{IsTerminal, Write};
 use std::sync::mpsc::{Receiver, RecvTimeoutError};
 use std::time::{Duration, Instant};
 
 use crate::analysis::{Analysis, Options};
-use crate::cli::run::RunArgs;
+use crate::cli::trace::TraceArgs;
+use crate::command::deliver::settings::terminal_takes_color;
 use crate::command::deliver::width;
 use crate::command::failure::Failure;
 use crate::command::recording::{self, Recording};
@@ -14,7 +15,7 @@ use crate::event::{Event, ProcessId, Record, TextId, Tid};
 use crate::finding::{Finding, Kind, Report};
 use crate::report::chrome::Chart;
 use crate::report::source::SourceMap;
-use crate::report::{self, text};
+use crate::report::{self, Color, text};
 use crate::target::threads::stands_still;
 
 /// How long the trace may lag behind while nothing happens.
@@ -55,8 +56,19 @@ pub fn batch_of(remarks: &[Remark], process: ProcessId) -> Message {
 pub struct Judge {
     analysis: Analysis,
     recording: Recording,
+    announce: Announce,
     /// Only where it is wanted.
     chart: Option<Chart>,
+}
+
+/// What is said at once, on stderr.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Announce {
+    Nothing,
+    /// They cannot wait for an end that does not come.
+    Deadlocks,
+    /// Each finding in a line.
+    Everything,
 }
 
 /// What is known at the end.
@@ -74,9 +86,9 @@ impl Judge {
     ///
     /// # Errors
     /// It cannot be created.
-    pub fn new(args: &RunArgs, chart: Option<Chart>) -> Result<Judge, Failure> {
-        let recording = Recording::start(&args.trace, recording::sources(args.report.no_source))?;
-        Ok(Judge { analysis: Analysis::new(Options::default()), recording, chart })
+    pub fn new(trace: &TraceArgs, no_source: bool, announce: Announce, chart: Option<Chart>) -> Result<Judge, Failure> {
+        let recording = Recording::start(trace, recording::sources(no_source))?;
+        Ok(Judge { analysis: Analysis::new(Options::default()), recording, announce, chart })
     }
 
     /// Takes batches until nobody sends any more.
@@ -98,7 +110,11 @@ impl Judge {
             }
             let fresh = self.analysis.fresh();
             self.recording.tick(&fresh);
-            announce_deadlocks(&fresh);
+            match self.announce {
+                Announce::Nothing => {}
+                Announce::Deadlocks => announce_deadlocks(&fresh),
+                Announce::Everything => announce_all(&fresh),
+            }
         }
         let mut report = self.analysis.report();
         let broken = self.recording.finish(&mut report, &sources());
@@ -117,6 +133,13 @@ impl Judge {
 /// Source lines from disk; paths below the current directory are shown relative to it.
 pub fn sources() -> SourceMap {
     SourceMap::with_disk().relative_to(std::env::current_dir().unwrap_or_default())
+}
+
+fn announce_all(fresh: &[Finding]) {
+    let color = if terminal_takes_color() { Color::Always } else { Color::Never };
+    for finding in fresh {
+        let _ = writeln!(std::io::stderr(), "{}", text::headline(finding, &sources(), color));
+    }
 }
 
 /// A program that hangs is looked at while it hangs.

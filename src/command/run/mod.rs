@@ -5,9 +5,11 @@
 //! |---|---|
 //! | [`supervise`] | the command's life: terminal, signals, time limit |
 //! | [`judge`] | the thread that takes the events: trace file and analysis |
+//! | [`session`] | the threads between the agents and the report |
 //! | [`unwatched`] | why no interpreter was seen, as far as can be told |
 
 pub mod judge;
+pub mod session;
 pub mod supervise;
 pub mod unwatched;
 
@@ -15,26 +17,21 @@ use std::ffi::OsString;
 use std::io::{ErrorKind, Write};
 use std::path::Path;
 use std::process::Command;
-use std::sync::mpsc;
-use std::thread::JoinHandle;
 use std::time::Duration;
 
 use super::deliver::{Delivery, Stream};
 use super::failure::Failure;
 use crate::cli::run::RunArgs;
-use crate::collect::session::clock::SessionClock;
-use crate::collect::session::collector::{Collector, Ending, Outcome};
+use crate::collect::session::collector::Outcome;
 use crate::collect::session::directory::SessionDirectory;
 use crate::collect::session::notes;
-use crate::event::ProcessId;
 use crate::report::chrome::Chart;
-use judge::{Judge, Judged};
+use judge::{Announce, Judge, Judged};
+use session::Session;
 use supervise::{Ended, Signals, Supervised};
 
 /// Processes that outlive the command are waited for so long, unless asked otherwise.
 const PATIENCE: Duration = Duration::from_secs(2);
-/// Batches between collector and judge: bounds memory, and makes the target wait rather than the report suffer.
-const BATCHES: usize = 16;
 
 /// Exit code of a command that ran out of time, as `timeout(1)` has it.
 const TIMED_OUT: u8 = 124;
@@ -54,7 +51,8 @@ pub fn run(args: &RunArgs) -> Result<u8, Failure> {
     let directory = SessionDirectory::create().map_err(|error| {
         Failure::new(error.to_string()).advise("set TMPDIR to a directory with some room that is not mounted noexec")
     })?;
-    let judge = Judge::new(args, delivery.wants_chart().then(Chart::new))?;
+    let chart = delivery.wants_chart().then(Chart::new);
+    let judge = Judge::new(&args.trace, args.report.no_source, Announce::Deadlocks, chart)?;
     let mark = directory.mark();
     let mut command = Command::new(program);
     command.args(arguments).envs(directory.environment());
@@ -71,7 +69,9 @@ pub fn run(args: &RunArgs) -> Result<u8, Failure> {
     } else {
         format!("the command ended: {}", ended.status)
     });
-    let (outcome, judged) = session.end(args, &signals, &directory, &ended)?;
+    let patience = if ended.timed_out { Duration::ZERO } else { args.wait.unwrap_or(PATIENCE) };
+    let remarks = |outcome: &Outcome| unwatched::remarks(outcome, &notes::read(&directory.notes()), &ended, &args.command);
+    let (outcome, judged) = session.end(patience, &signals, remarks)?;
     say.say(&format!("{} Python process(es) watched", outcome.processes));
     conclude(args, &delivery, &ended, &outcome, judged)
 }
@@ -89,51 +89,6 @@ impl Verbose {
 
 fn no_command() -> Failure {
     Failure::new("no command to run").advise("racetrace run -- python app.py")
-}
-
-/// The two threads of a session.
-struct Session {
-    collector: JoinHandle<Outcome>,
-    judge: JoinHandle<Judged>,
-    ending: mpsc::Sender<Ending>,
-    remarks: mpsc::SyncSender<judge::Message>,
-}
-
-impl Session {
-    fn start(directory: &SessionDirectory, judge: Judge) -> Result<Session, Failure> {
-        let (sink, batches) = mpsc::sync_channel(BATCHES);
-        let (ending, endings) = mpsc::channel();
-        let remarks = sink.clone();
-        let collector = Collector::new(directory.rings(), SessionClock::start(), sink, endings);
-        let start = |error: std::io::Error| Failure::new(format!("cannot start a thread: {error}"));
-        let judge = std::thread::Builder::new().name("judge".into()).spawn(move || judge.run(&batches)).map_err(start)?;
-        let collector = std::thread::Builder::new().name("collector".into()).spawn(move || collector.run()).map_err(start)?;
-        Ok(Session { collector, judge, ending, remarks })
-    }
-
-    /// Waits for what the processes still have to say, adds what could not be watched, and has it judged.
-    fn end(
-        self,
-        args: &RunArgs,
-        signals: &Signals,
-        directory: &SessionDirectory,
-        ended: &Ended,
-    ) -> Result<(Outcome, Judged), Failure> {
-        let patience = if ended.timed_out { Duration::ZERO } else { args.wait.unwrap_or(PATIENCE) };
-        let _ = self.ending.send(Ending { patience });
-        while !self.collector.is_finished() {
-            signals.pause();
-            if signals.asked_to_end() {
-                let _ = self.ending.send(Ending { patience: Duration::ZERO });
-            }
-        }
-        let outcome = self.collector.join().map_err(|_| Failure::new("the collector has failed; this is a bug in racetrace"))?;
-        let remarks = unwatched::remarks(&outcome, &notes::read(&directory.notes()), ended, &args.command);
-        let _ = self.remarks.send(judge::batch_of(&remarks, ProcessId(outcome.processes)));
-        drop(self.remarks);
-        let judged = self.judge.join().map_err(|_| Failure::new("the analysis has failed; this is a bug in racetrace"))?;
-        Ok((outcome, judged))
-    }
 }
 
 /// Finds out before anything is made or started whether the program is there at all.

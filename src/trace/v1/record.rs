@@ -91,6 +91,8 @@ events! {
     44 Detail PathFailed { path, effect, tolerant, stack, frame }
     45 Detail JobBegin {}
     46 Detail JobEnd {}
+    47 Lives Unsettled {}
+    48 Lives Settled {}
 }
 
 /// The six low bits of the head byte are the event's tag.

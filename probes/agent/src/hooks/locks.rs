@@ -58,12 +58,21 @@ pub fn ended(state: &mut State, lock: Obj) {
 fn make_known(fixed: &Fixed, lock: Obj) {
     let layout = &fixed.layout;
     type_info(layout, layout.type_of(lock));
+    let kind = if is_reentrant(layout, lock) { RLOCK } else { LOCK };
     state::with(|state, _| {
         // So that its end is told.
-        if state.objects.lock(layout, &mut state.names, lock) != 0 {
-            state.locks.set(lock as u64, 0);
+        let id = state.objects.lock(layout, &mut state.names, lock);
+        if id != 0 && state.locks.set(lock as u64, 0) && fixed.joined {
+            let mut slot = ring::slot(Kind::LockNew, thread::tid());
+            (slot.a, slot.small) = (id, kind);
+            ring::push(slot);
         }
     });
+}
+
+fn is_reentrant(layout: &Layout, lock: Obj) -> bool {
+    // SAFETY: two type objects.
+    unsafe { ffi::PyType_IsSubtype(layout.type_of(lock), RLOCK_TYPE.load(Ordering::Relaxed) as Obj) != 0 }
 }
 
 /// The lock says that a thread has ended.
@@ -242,9 +251,7 @@ fn is_taken(layout: &Layout, lock: Obj) -> bool {
     // SAFETY: fields of the interpreter's lock objects, told apart by their size.
     unsafe {
         let class = layout.type_of(lock);
-        if class as usize != LOCK_TYPE.load(Ordering::Relaxed)
-            && ffi::PyType_IsSubtype(class, RLOCK_TYPE.load(Ordering::Relaxed) as Obj) != 0
-        {
+        if class as usize != LOCK_TYPE.load(Ordering::Relaxed) && is_reentrant(layout, lock) {
             let owner: u64 = field(lock, layout.header + 8);
             return owner != 0 && owner != libc::pthread_self() as u64;
         }

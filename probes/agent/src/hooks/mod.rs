@@ -164,10 +164,13 @@ struct Exchange {
     original: AtomicUsize,
     handler: AtomicUsize,
     def: AtomicUsize,
+    /// Our function in its place.
+    ours: AtomicUsize,
 }
 
-static EXCHANGES: [Exchange; MOST] =
-    [const { Exchange { original: AtomicUsize::new(0), handler: AtomicUsize::new(0), def: AtomicUsize::new(0) } }; MOST];
+static EXCHANGES: [Exchange; MOST] = [const {
+    Exchange { original: AtomicUsize::new(0), handler: AtomicUsize::new(0), def: AtomicUsize::new(0), ours: AtomicUsize::new(0) }
+}; MOST];
 static EXCHANGED: AtomicUsize = AtomicUsize::new(0);
 
 fn dispatch<const N: usize>(receiver: Obj, arguments: Arguments) -> Obj {
@@ -263,10 +266,23 @@ pub fn exchange(layout: &Layout, callable: Obj, handler: Handler) -> bool {
         exchange.original.store((*def).function as usize, Ordering::Relaxed);
         exchange.handler.store(handler as usize, Ordering::Relaxed);
         exchange.def.store(def as usize, Ordering::Relaxed);
+        exchange.ours.store(function, Ordering::Relaxed);
         EXCHANGED.store(taken + 1, Ordering::Relaxed);
         (&raw mut (*def).function).cast::<AtomicUsize>().as_ref().inspect(|word| word.store(function, Ordering::Release));
     }
     true
+}
+
+/// Puts every exchanged method back, unless somebody has exchanged it since.
+pub fn undo() {
+    for exchange in EXCHANGES.iter().take(EXCHANGED.load(Ordering::Relaxed)) {
+        let def = exchange.def.load(Ordering::Relaxed) as *mut MethodDef;
+        let (ours, original) = (exchange.ours.load(Ordering::Relaxed), exchange.original.load(Ordering::Relaxed));
+        // SAFETY: the definition is static data of the interpreter; a store of one word.
+        if let Some(word) = unsafe { (&raw mut (*def).function).cast::<AtomicUsize>().as_ref() } {
+            let _ = word.compare_exchange(ours, original, Ordering::AcqRel, Ordering::Relaxed);
+        }
+    }
 }
 
 fn definition(layout: &Layout, callable: Obj) -> Option<*mut MethodDef> {

@@ -10,7 +10,7 @@ use crate::hooks::{Call, exchange_all, locks, of};
 use crate::layout::Layout;
 use crate::objects::type_info;
 use crate::state::{self, Fixed};
-use crate::{codes, names, object, ring, stacks, tasks, thread, watch};
+use crate::{codes, midway, names, object, ring, stacks, tasks, thread, watch};
 
 static TOKENS: AtomicU64 = AtomicU64::new(1);
 
@@ -38,6 +38,10 @@ pub fn start(layout: &Layout) {
     exchange_all(layout, module, &[c"_shutdown"], shut_down);
 }
 
+pub fn new_token() -> u64 {
+    TOKENS.fetch_add(1, Ordering::Relaxed)
+}
+
 /// The function that the new thread is to run is wrapped, so that the thread says when it begins and ends.
 fn start_thread(call: &Call) -> Obj {
     let Some(fixed) = state::fixed() else { return call.go_on() };
@@ -45,7 +49,7 @@ fn start_thread(call: &Call) -> Obj {
     if function.is_null() {
         return call.go_on();
     }
-    let token = TOKENS.fetch_add(1, Ordering::Relaxed);
+    let token = new_token();
     let Some(wrapped) = thread::outermost(|| wrap(function, token)).flatten() else { return call.go_on() };
     watch::activate(fixed);
     thread::outermost(|| {
@@ -94,7 +98,10 @@ unsafe extern "C-unwind" fn begin(pair: Obj, args: Obj, kwargs: Obj) -> Obj {
         unsafe { (ffi::PyTuple_GetItem(pair, 0), ffi::PyLong_AsLongLong(ffi::PyTuple_GetItem(pair, 1)) as u64) };
     TOKEN.with(|current| current.set(token));
     if let Some(fixed) = state::fixed() {
-        thread::outermost(|| introduce(token, &name_of(function)));
+        thread::outermost(|| {
+            midway::begins();
+            introduce(token, &name_of(function));
+        });
         watch::thread_begins(fixed);
     }
     // SAFETY: calls what the program asked to be called.
@@ -170,7 +177,7 @@ fn follow(object: Obj) {
     state::with(|state, _| state.objects.identity(object));
 }
 
-fn remember(object: Obj, token: u64) {
+pub fn remember(object: Obj, token: u64) {
     follow(object);
     state::with(|state, _| state.threads.set(object as u64, token));
 }
