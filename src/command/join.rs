@@ -25,6 +25,8 @@ const LOOK: Duration = Duration::from_millis(5);
 const LOOK_LATER: Duration = Duration::from_millis(50);
 /// Threads come and go, and with them what they were asked.
 const ASK_AGAIN: Duration = Duration::from_millis(100);
+/// After so many times the user is told.
+const IN_VAIN: u32 = 10;
 /// What the agents have still to say when the end comes: nothing that anybody would wait for.
 const PATIENCE: Duration = Duration::ZERO;
 
@@ -95,19 +97,28 @@ struct Asked<'a> {
     script: &'a Path,
     request: Option<Request>,
     at: Instant,
+    times: u32,
 }
 
 impl<'a> Asked<'a> {
     fn new(target: &'a Target, script: &'a Path) -> Result<Asked<'a>, JoinError> {
-        Ok(Asked { target, script, request: Some(Request::post(target, script)?), at: Instant::now() })
+        Ok(Asked { target, script, request: Some(Request::post(target, script)?), at: Instant::now(), times: 1 })
     }
 
     /// Asks the threads that there are by now, too.
-    fn ask_again(&mut self) {
+    fn ask_again(&mut self, quiet: bool) {
         if self.at.elapsed() >= ASK_AGAIN {
             self.request = None;
             self.request = Request::post(self.target, self.script).ok();
             self.at = Instant::now();
+            self.times += 1;
+            if self.times == IN_VAIN && !quiet {
+                let _ = writeln!(
+                    std::io::stderr(),
+                    "racetrace: process {} does not run Python code; waiting until it does",
+                    self.target.process.pid
+                );
+            }
         }
     }
 }
@@ -124,7 +135,7 @@ fn watch(args: &AttachArgs, signals: &Signals, directory: &SessionDirectory, ask
                 let _ = writeln!(std::io::stderr(), "racetrace: process {} is watched", process.pid);
             }
         }
-        asked.iter_mut().for_each(Asked::ask_again);
+        asked.iter_mut().for_each(|asked| asked.ask_again(args.quiet));
         let left = args.duration.map(|duration| duration.saturating_sub(began.elapsed()));
         let failed = asked.is_none() && !notes::read(&directory.notes()).is_empty();
         if signals.asked_to_end() || left == Some(Duration::ZERO) || failed || !process.is_alive() {

@@ -1,0 +1,75 @@
+# Works until it is told to end, and says on demand what it looks like from inside.
+import os
+import sys
+import threading
+
+total = 0
+guarded = 0
+lock = threading.Lock()
+inside = threading.Event()
+go_on = threading.Event()
+done = threading.Event()
+
+
+def more(number):
+    return number + 1
+
+
+def lose():
+    global total
+    total = more(total)
+
+
+def keep():
+    global guarded
+    with lock:
+        guarded = more(guarded)
+
+
+def waits_inside():
+    global guarded
+    with lock:
+        inside.set()
+        go_on.wait()
+        for _ in range(200):
+            guarded = more(guarded)
+
+
+def work():
+    go_on.wait()
+    while not done.is_set():
+        if LOSES:
+            lose()
+        keep()
+
+
+def tick():
+    while not done.wait(0.005):
+        pass
+
+
+def watched():
+    tools = [sys.monitoring.get_tool(number) for number in range(6)]
+    return any(tools) or sys.get_coroutine_origin_tracking_depth() != 0
+
+
+LOSES = os.environ["SERVICE"] == "loses"
+threads = [threading.Thread(target=waits_inside, name="inside")]
+threads += [threading.Thread(target=work, name="worker-%d" % number) for number in range(2)]
+threads += [threading.Thread(target=tick, name="clock")]
+threads[0].start()
+inside.wait()
+for thread in threads[1:]:
+    thread.start()
+print("ready", flush=True)
+for line in sys.stdin:
+    if line == "go\n":
+        go_on.set()
+    elif line == "state\n":
+        print("watched" if watched() else "as before", flush=True)
+    else:
+        break
+done.set()
+for thread in threads:
+    thread.join()
+print("right" if LOSES or total == 0 else "wrong", flush=True)
