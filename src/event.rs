@@ -285,6 +285,11 @@ pub enum Event {
         line: u32,
     },
 
+    /// The thread's event loop had nothing to do for so long. 0: it will say so from here on.
+    LoopWaited {
+        nanoseconds: u64,
+    },
+
     // ---- sampled states (never mixed with traced ones in one claim)
     Sample(Box<sample::Sample>),
 

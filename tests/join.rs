@@ -166,6 +166,6 @@ fn what_a_process_was_asked_in_vain_it_never_does() {
         target.say("line\n");
         assert_eq!(target.hear(), "read", "{}", python.name());
         let maps = std::fs::read_to_string(format!("/proc/{}/maps", target.pid())).expect("it lives");
-        assert!(!maps.contains("racetrace"), "{}", python.name());
+        assert!(!maps.contains("racetrace_agent"), "{}", python.name());
     }
 }

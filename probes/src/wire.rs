@@ -173,6 +173,8 @@ kinds! {
     PathUse = 44,
     /// Something has come in from another process.
     Hear = 45,
+    /// `a` ns: the thread's event loop waited so long for something to do. 0: it will say so from here on.
+    LoopWaited = 51,
     /// From here on what the thread holds and was told is not known, until `Settled`.
     Unsettled = 48,
     Settled = 49,

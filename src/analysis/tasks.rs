@@ -11,11 +11,18 @@ use super::naming;
 use super::picture::{self, Scene};
 use super::strand::{StrandId, Waiting};
 use super::world::World;
-use crate::event::{Event, LockKind, Record, StackId};
+use crate::event::{Event, LockKind, ProcessId, Record, StackId, Tid};
 use crate::finding::{AccessReport, Evidence, Finding, Frame, Kind, Severity, Subject};
 
 /// Nanoseconds for which a threading lock has to stop an event loop before that is told as such.
 const STALL: u64 = 100_000_000;
+
+/// What holding an asyncio lock over awaits may take, in nanoseconds, unless asked otherwise.
+const LONG_HOLD: u64 = 50_000_000;
+
+fn long_hold(world: &World) -> u64 {
+    world.options.long_hold_or(LONG_HOLD)
+}
 
 /// Tasks that a finding shows waiting.
 const MOST_WAITERS: usize = 3;
@@ -26,8 +33,18 @@ pub struct Tasks {
     holds: FxHashMap<u64, Hold>,
     /// Event loops' strands that block for a threading lock, and who has it.
     stalls: FxHashMap<StrandId, (Waiting, Option<(StrandId, Held)>)>,
-    /// Strands that have given way, since when and where.
-    suspended: FxHashMap<StrandId, (u64, StackId)>,
+    suspended: FxHashMap<StrandId, Suspension>,
+    /// How long the loop of each thread has had nothing to do, for threads that say so.
+    waited: FxHashMap<(ProcessId, Tid), u64>,
+}
+
+/// A strand has given way.
+#[derive(Debug, Clone, Copy)]
+struct Suspension {
+    since: u64,
+    at: StackId,
+    /// What the loop had waited by then.
+    waited: Option<u64>,
 }
 
 /// An asyncio lock in the hand of one task.
@@ -50,8 +67,11 @@ impl Detector for Tasks {
             }
             Event::TaskSwitch { task: Some(task) } => {
                 if let Some(strand) = world.task(record.process, *task) {
-                    self.resumes(world, strand, record.time);
+                    self.resumes(world, strand, record);
                 }
+            }
+            Event::LoopWaited { nanoseconds } => {
+                *self.waited.entry((record.process, record.thread)).or_default() += nanoseconds;
             }
             Event::LockWait { .. } => {
                 if let Some(strand) = world.strand_of(record) {
@@ -81,6 +101,8 @@ impl Detector for Tasks {
                 findings.add(describe_dropped(world, record, name, *made, (file, *line)));
             }
             Event::Gap { .. } | Event::Settled | Event::ProcessEnd { .. } => {
+                self.waited
+                    .retain(|(process, _), _| *process != record.process || !matches!(record.event, Event::ProcessEnd { .. }));
                 self.holds.clear();
                 self.stalls.clear();
                 self.suspended.clear();
@@ -96,7 +118,8 @@ impl Tasks {
         if self.suspended.contains_key(&strand) {
             return;
         }
-        self.suspended.insert(strand, (record.time, stack));
+        let waited = self.waited.get(&(record.process, record.thread)).copied();
+        self.suspended.insert(strand, Suspension { since: record.time, at: stack, waited });
         for held in world.held(strand) {
             let Some(lock) = world.lock(held.lock) else { continue };
             if matches!(lock.kind, LockKind::Lock | LockKind::RLock | LockKind::Semaphore(1))
@@ -110,20 +133,26 @@ impl Tasks {
         }
     }
 
-    fn resumes(&mut self, world: &World, strand: StrandId, now: u64) {
-        let Some((since, stack)) = self.suspended.remove(&strand) else { return };
-        self.add_suspension(world, strand, (since, now), stack);
-    }
-
-    fn add_suspension(&mut self, world: &World, strand: StrandId, (since, until): (u64, u64), stack: StackId) {
-        let length = until.saturating_sub(since);
+    fn resumes(&mut self, world: &World, strand: StrandId, record: &Record) {
+        let Some(suspension) = self.suspended.remove(&strand) else { return };
+        let length = self.length(&suspension, record);
         for held in world.held(strand) {
             if let Some(hold) = self.holds.get_mut(&held.acquisition) {
                 hold.total = hold.total.saturating_add(length);
                 if length >= hold.longest {
-                    (hold.longest, hold.at, hold.since) = (length, stack, since);
+                    (hold.longest, hold.at, hold.since) = (length, suspension.at, suspension.since);
                 }
             }
+        }
+    }
+
+    /// How long the await took. While the loop is busy with others, or gets no processor, it is not the await that takes
+    /// long: so what counts is for how long the loop had nothing to do, if that is known.
+    fn length(&self, suspension: &Suspension, record: &Record) -> u64 {
+        let waited = self.waited.get(&(record.process, record.thread)).zip(suspension.waited);
+        match waited {
+            Some((now, then)) => now.saturating_sub(then),
+            None => record.time.saturating_sub(suspension.since),
         }
     }
 
@@ -153,7 +182,7 @@ impl Tasks {
     fn released(&mut self, world: &World, strand: StrandId, lock: LockId, now: u64, findings: &mut Findings) {
         let Some(held) = world.held(strand).iter().find(|held| held.lock == lock) else { return };
         let Some(hold) = self.holds.remove(&held.acquisition) else { return };
-        if hold.total < world.options.long_hold {
+        if hold.total < long_hold(world) {
             return;
         }
         let mut waiters: Vec<(StrandId, Waiting, u64)> = world
@@ -162,7 +191,7 @@ impl Tasks {
                 let waiting = strand.waiting.filter(|waiting| waiting.lock == lock)?;
                 Some((id, waiting, now.saturating_sub(waiting.since.max(held.since))))
             })
-            .filter(|(_, _, waited)| *waited >= world.options.long_hold)
+            .filter(|(_, _, waited)| *waited >= long_hold(world))
             .collect();
         waiters.sort_by_key(|(id, _, waited)| (std::cmp::Reverse(*waited), *id));
         if !waiters.is_empty() {
@@ -294,7 +323,7 @@ fn describe_long_hold(
             milliseconds(hold.total)
         ),
         accesses,
-        why: Some(format!("told from {} ms on", milliseconds(world.options.long_hold))),
+        why: Some(format!("told from {} ms on", milliseconds(long_hold(world)))),
         observed: Some(format!("{others}, the longest {} ms", milliseconds(longest))),
         help: format!("await first and take {name} only to store the result; for one result that all want, share one future"),
         subject: lock_subject(name),

@@ -47,6 +47,9 @@ pub struct OutputArgs {
     /// Leave source lines out of the report
     #[arg(long)]
     pub no_source: bool,
+    /// How long an asyncio lock may be held over awaits while other tasks wait for it [default: 50ms; 100ms with --pid]
+    #[arg(long, value_name = "DURATION", value_parser = super::duration::parse)]
+    pub long_hold: Option<std::time::Duration>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]

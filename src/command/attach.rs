@@ -8,7 +8,7 @@ use super::failure::Failure;
 use super::recording::{self, Recording};
 use super::run::supervise::Signals;
 use super::status::Status;
-use crate::analysis::{Analysis, Options};
+use crate::analysis::Analysis;
 use crate::cli::attach::AttachArgs;
 use crate::collect::sampler::amplifier::Amplifier;
 use crate::collect::sampler::budget::Budget;
@@ -70,7 +70,7 @@ impl Session {
         }
         let mut status = Status::new(args.quiet);
         status.begin(&format!("process {}", target.process.pid));
-        let analysis = Analysis::new(Options::default());
+        let analysis = Analysis::new(super::analysis_options(&args.report));
         Ok(Session { sampler: Sampler::new(target), analysis, recording, status, sources })
     }
 

@@ -67,7 +67,7 @@ fn options(color: Option<ColorArg>) -> Options {
 
 fn read_report(path: &Path) -> Result<Report, Failure> {
     match trace::Reader::open(path) {
-        Ok(_) => return Ok(report::analyse(&[path.to_owned()], report::Draw::Nothing)?.0),
+        Ok(_) => return Ok(report::analyse(&[path.to_owned()], &crate::analysis::Options::default(), report::Draw::Nothing)?.0),
         Err(trace::Error::Report(_)) => {}
         Err(error) => return Err(error.into()),
     }

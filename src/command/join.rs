@@ -47,7 +47,7 @@ pub fn run(args: &AttachArgs) -> Result<u8, Failure> {
     let script = directory.prepare_joining(user, group).map_err(no_directory)?;
     let is_watched = !args.quiet && std::io::stderr().is_terminal();
     let announce = if is_watched { Announce::Everything } else { Announce::Nothing };
-    let judge = Judge::new(&args.recording, args.report.no_source, announce, delivery.wants_chart().then(Chart::new))?;
+    let judge = Judge::new(&args.recording, &args.report, announce, delivery.wants_chart().then(Chart::new))?;
     let session = Session::start(&directory, judge)?;
     let asked = Asked::new(&target, &script).map_err(|error| refused(&target.process, &error))?;
     let joined = watch(args, &signals, &directory, asked);

@@ -13,3 +13,8 @@ pub mod recording;
 pub mod report;
 pub mod run;
 mod status;
+
+/// What the arguments say to the analysis.
+pub(crate) fn analysis_options(report: &crate::cli::output::OutputArgs) -> crate::analysis::Options {
+    crate::analysis::Options { long_hold: report.long_hold, ..crate::analysis::Options::default() }
+}

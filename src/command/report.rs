@@ -29,7 +29,7 @@ const STEP: u64 = 1 << 16;
 pub fn run(args: &ReportArgs) -> Result<u8, Failure> {
     let delivery = Delivery::prepare(&args.report, Stream::Stdout)?.quiet(args.quiet);
     let draw = if delivery.wants_chart() { Draw::Chart } else { Draw::Nothing };
-    let (report, sources, chart) = analyse(&args.traces, draw)?;
+    let (report, sources, chart) = analyse(&args.traces, &super::analysis_options(&args.report), draw)?;
     Ok(delivery.deliver_with(report, &sources, &chart)?.exit(0))
 }
 
@@ -44,12 +44,13 @@ pub enum Draw {
 ///
 /// # Errors
 /// A trace that cannot be read: what the others say is then no answer.
-pub fn analyse(paths: &[PathBuf], draw: Draw) -> Result<(Report, SourceMap, Chart), Failure> {
+pub fn analyse(paths: &[PathBuf], options: &Options, draw: Draw) -> Result<(Report, SourceMap, Chart), Failure> {
     let readers: Vec<Reader> = distinct(paths).into_iter().map(Reader::open).collect::<Result<_, _>>()?;
     let bar = progress_bar(&readers);
     // Several traces keep the cores busy; fewer leave some to read ahead.
     let spare = readers.len() < rayon::current_num_threads();
-    let results: Vec<Replayed> = readers.into_par_iter().map(|reader| Replay::new(draw, &bar).all_of(reader, spare)).collect();
+    let results: Vec<Replayed> =
+        readers.into_par_iter().map(|reader| Replay::new(options.clone(), draw, &bar).all_of(reader, spare)).collect();
     bar.finish_and_clear();
     let mut sources = SourceMap::with_disk();
     let mut reports = Vec::new();
@@ -114,9 +115,9 @@ struct Replay<'a> {
 }
 
 impl<'a> Replay<'a> {
-    fn new(draw: Draw, bar: &'a ProgressBar) -> Replay<'a> {
+    fn new(options: Options, draw: Draw, bar: &'a ProgressBar) -> Replay<'a> {
         Replay {
-            analysis: Analysis::new(Options::default()),
+            analysis: Analysis::new(options),
             draw,
             bar,
             records: 0,

@@ -32,6 +32,8 @@ pub struct Thread {
     /// How many callbacks that other threads gave to event loops it has taken note of.
     pub handed_over: Cell<u64>,
     pub outermost_coroutine: Cell<Outermost>,
+    /// Nanoseconds that its event loop had nothing to do, and that were not told yet.
+    pub waited: Cell<u64>,
     /// Nobody has said what it holds (see `midway`).
     pub unsettled: Cell<bool>,
     /// A task gave way, and no other strand was seen to run since.
@@ -150,6 +152,7 @@ fn begin() -> &'static Thread {
             other_tracer: Cell::new(0),
             handed_over: Cell::new(0),
             outermost_coroutine: Cell::new(Outermost::NONE),
+            waited: Cell::new(0),
             unsettled: Cell::new(false),
             gave_way: Cell::new(false),
             observed: Cell::new((0, 0, 0)),
@@ -209,7 +212,7 @@ unsafe extern "C" fn ended(thread: *mut c_void) {
     // SAFETY: what `begin` stored.
     let Some(thread) = (unsafe { thread.cast::<Thread>().as_ref() }) else { return };
     thread.pointer.store(0, Ordering::Relaxed);
-    for count in [&thread.task, &thread.eager, &thread.handed_over] {
+    for count in [&thread.task, &thread.eager, &thread.handed_over, &thread.waited] {
         count.set(0);
     }
     thread.other_tracer.set(0);

@@ -49,7 +49,7 @@ impl Awaits {
                 let known = self.since.get(&key).copied().filter(|_| state.still);
                 let (began, sightings) = known.unwrap_or((seen.time, 0));
                 since.insert(key, (began, sightings + u32::from(state.rests)));
-                if sightings >= SIGHTINGS && seen.time.saturating_sub(began) >= LONG_HOLD {
+                if sightings >= SIGHTINGS && seen.time.saturating_sub(began) >= seen.world.options.long_hold_or(LONG_HOLD) {
                     held_long(seen, state, hold, waiting, seen.time - began, findings);
                 }
             }

@@ -53,6 +53,29 @@ fn an_asyncio_lock_over_a_long_await_that_nobody_waits_for_is_silent() {
 }
 
 #[test]
+fn time_in_which_the_loop_had_something_to_do_is_not_the_awaits() {
+    for (waited, told) in [(2_000_000, 0), (140_000_000, 1)] {
+        let mut story = threads(&[]);
+        story.on(MAIN, Event::LoopWaited { nanoseconds: 0 });
+        let lock = story.lock("Album.lock", LockKind::AsyncLock);
+        let (take, pause) = (story.at("add", 2), story.at("add", 4));
+        story.task(MAIN, 1);
+        story.task(MAIN, 2);
+        story.run(MAIN, 1);
+        story.acquire(MAIN, lock, take);
+        story.gives_way(MAIN, pause);
+        story.run(MAIN, 2);
+        story.wait(MAIN, lock, take);
+        story.gives_way(MAIN, take);
+        story.sleep(150);
+        story.on(MAIN, Event::LoopWaited { nanoseconds: waited });
+        story.run(MAIN, 1);
+        story.release(MAIN, lock);
+        assert_eq!(kinds(&mut story).len(), told, "waited {waited} ns");
+    }
+}
+
+#[test]
 fn an_asyncio_lock_over_a_short_await_is_silent() {
     let mut story = threads(&[]);
     holds_over_await(&mut story, LockKind::AsyncLock, 2, &[2, 3]);

@@ -85,6 +85,7 @@ pub fn decode(slot: &Slot, kind: Kind, blob: Blob<'_>) -> Option<Event> {
             }
         }
         Kind::Hear => Event::Hear,
+        Kind::LoopWaited => Event::LoopWaited { nanoseconds: slot.a },
         Kind::Unsettled => Event::Unsettled,
         Kind::Settled => Event::Settled,
         Kind::JobBegin => Event::JobBegin,

@@ -118,11 +118,11 @@ impl Drop for Request {
 
 fn support(target: &Target, memory: &ProcessMemory) -> Result<DebuggerSupport, JoinError> {
     let version = target.runtime.version;
+    let shown = || format!("3.{}.{}", version.minor, target.micro);
+    let support = debugger_support(memory, target.runtime.at, version.minor)?.ok_or_else(|| JoinError::TooOld(shown()))?;
     if version.free_threaded {
         return Err(JoinError::FreeThreaded);
     }
-    let shown = || format!("3.{}.{}", version.minor, target.micro);
-    let support = debugger_support(memory, target.runtime.at, version.minor)?.ok_or_else(|| JoinError::TooOld(shown()))?;
     let interpreters = target.python.interpreters()?;
     let main = interpreters.iter().find(|interpreter| interpreter.id == 0).ok_or(JoinError::Memory(Fault::Gone))?;
     if memory.u32(main.at.plus(support.enabled))? != 1 {

@@ -5,8 +5,10 @@ use std::io::{IsTerminal, Write};
 use std::sync::mpsc::{Receiver, RecvTimeoutError};
 use std::time::{Duration, Instant};
 
-use crate::analysis::{Analysis, Options};
+use crate::analysis::Analysis;
+use crate::cli::output::OutputArgs;
 use crate::cli::trace::TraceArgs;
+use crate::command::analysis_options;
 use crate::command::deliver::settings::terminal_takes_color;
 use crate::command::deliver::width;
 use crate::command::failure::Failure;
@@ -86,9 +88,9 @@ impl Judge {
     ///
     /// # Errors
     /// It cannot be created.
-    pub fn new(trace: &TraceArgs, no_source: bool, announce: Announce, chart: Option<Chart>) -> Result<Judge, Failure> {
-        let recording = Recording::start(trace, recording::sources(no_source))?;
-        Ok(Judge { analysis: Analysis::new(Options::default()), recording, announce, chart })
+    pub fn new(trace: &TraceArgs, report: &OutputArgs, announce: Announce, chart: Option<Chart>) -> Result<Judge, Failure> {
+        let recording = Recording::start(trace, recording::sources(report.no_source))?;
+        Ok(Judge { analysis: Analysis::new(analysis_options(report)), recording, announce, chart })
     }
 
     /// Takes batches until nobody sends any more.

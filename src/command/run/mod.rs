@@ -52,7 +52,7 @@ pub fn run(args: &RunArgs) -> Result<u8, Failure> {
         Failure::new(error.to_string()).advise("set TMPDIR to a directory with some room that is not mounted noexec")
     })?;
     let chart = delivery.wants_chart().then(Chart::new);
-    let judge = Judge::new(&args.trace, args.report.no_source, Announce::Deadlocks, chart)?;
+    let judge = Judge::new(&args.trace, &args.report, Announce::Deadlocks, chart)?;
     let mark = directory.mark();
     let mut command = Command::new(program);
     command.args(arguments).envs(directory.environment());

@@ -93,6 +93,7 @@ events! {
     46 Detail JobEnd {}
     47 Lives Unsettled {}
     48 Lives Settled {}
+    49 Detail LoopWaited { nanoseconds }
 }
 
 /// The six low bits of the head byte are the event's tag.

@@ -378,11 +378,13 @@ pub fn look_again(layout: &Layout) {
     static COVERAGE: AtomicUsize = AtomicUsize::new(0);
     static SOCKET: AtomicUsize = AtomicUsize::new(0);
     static SEMAPHORES: AtomicUsize = AtomicUsize::new(0);
+    static SELECT: AtomicUsize = AtomicUsize::new(0);
     // A module that is being imported is there before what it holds: its last member of interest says that all are.
     for (name, member, done, start) in [
         (c"_queue", c"SimpleQueue", &QUEUES, queues::start as fn(&Layout, Obj)),
         (c"_asyncio", c"Task", &ASYNCIO, asyncio::start),
         (c"fcntl", c"lockf", &FCNTL, files::start_locks),
+        (c"select", c"epoll", &SELECT, asyncio::start_waiting),
         (c"_socket", c"socket", &SOCKET, family::start_sockets),
         (c"_multiprocessing", c"SemLock", &SEMAPHORES, family::start_semaphores),
         (c"coverage.tracer", c"CTracer", &COVERAGE, crate::trace::start_beside_coverage),
