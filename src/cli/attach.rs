@@ -9,7 +9,7 @@ use super::duration;
 use super::output::OutputArgs;
 use super::trace::TraceArgs;
 
-/// Look into a running process by sampling: it is only read, never written to and never stopped
+/// Look into a running process: by sampling it is only read, never written to and never stopped; --probe sees more
 #[derive(Debug, Clone, Args)]
 pub struct AttachArgs {
     /// The process

@@ -35,7 +35,7 @@ To paste:
 pub enum Command {
     /// Run a command and report the races in it
     Run(Box<run::RunArgs>),
-    /// Look into a running process by sampling: it is only read, never written to and never stopped
+    /// Look into a running process: by sampling it is only read, never written to and never stopped; --probe sees more
     Attach(Box<attach::AttachArgs>),
     /// Report on recorded traces
     Report(Box<report::ReportArgs>),

@@ -7,7 +7,8 @@ pub(super) const PAGE: Page = Page {
     kind: Kind::LockHeldAcrossAwait,
     title: "an asyncio lock is held over a long await while others queue for it",
     severity: "warning",
-    what: "A task holds an `asyncio.Lock` while it awaits something slow, and other tasks were measured waiting for the lock.",
+    what: "A task holds an `asyncio.Lock` while it awaits something slow, and other tasks were measured waiting for the lock. \
+           Told from 50 ms on (100 ms with --pid), or what --long-hold says; time in which the event loop is busy does not count.",
     why: "The program is correct but runs one request at a time: the lock turns concurrency back into a queue, and one slow peer stops everyone.",
     example: "async def price(item):
     async with lock:

@@ -83,7 +83,7 @@ fn event(numbers: &mut Numbers) -> Event {
     let token = ThreadToken(numbers.id());
     let channel = ChannelId(numbers.id());
     let patience = numbers.pick(&[Patience::Forever, Patience::Timeout, Patience::Never]);
-    match numbers.below(60) {
+    match numbers.below(63) {
         0 => Event::Process(ProcessInfo {
             pid: numbers.small(),
             parent: Some(numbers.small()),
@@ -155,6 +155,9 @@ fn event(numbers: &mut Numbers) -> Event {
         36 => Event::Test { name: numbers.pick(&[None, Some(text)]) },
         37 => Event::NotWatched { what: text, why: TextId(9) },
         39 => Event::Hear,
+        40 => Event::Unsettled,
+        41 => Event::Settled,
+        42 => Event::LoopWaited { nanoseconds: numbers.id() },
         38 => Event::Block { on: numbers.pick(&[Awaited::Thread(token), Awaited::Threads, Awaited::Channel(channel)]), stack },
         _ => Event::Access(access(numbers, stack, frame, object)),
     }
