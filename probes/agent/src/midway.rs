@@ -7,7 +7,7 @@ use racetrace_probes::wire::Kind;
 use racetrace_probes::within;
 
 use crate::ffi::{self, Obj};
-use crate::hooks::{asyncio, threads};
+use crate::hooks::{threads, waiting};
 use crate::layout::Layout;
 use crate::state::{self, Fixed};
 use crate::thread::{self, Thread};
@@ -170,7 +170,7 @@ pub fn introduce(thread: &'static Thread) {
     if runs_loop {
         thread::set_loops(1);
         coroutines::track_origins();
-        asyncio::say_waited(0);
+        waiting::say_waited(0);
     }
     thread.unsettled.set(true);
     tasks::say(thread, ring::slot(Kind::Unsettled, thread.tid()));

@@ -9,6 +9,8 @@ use racetrace_probes::wire::{self, BLOB_BYTES, BLOB_MAX, FILE_BYTES, Full, HEADE
 
 /// The mapped file, or null while nothing is recorded.
 static MAP: AtomicPtr<u8> = AtomicPtr::new(null_mut());
+/// The same, also when nothing is recorded any more.
+static OPENED: AtomicPtr<u8> = AtomicPtr::new(null_mut());
 static NUMBER: AtomicU32 = AtomicU32::new(0);
 /// A forked child has not made its own file yet.
 static PENDING: AtomicBool = AtomicBool::new(false);
@@ -82,6 +84,7 @@ pub fn open(session: &str, when_full: Full) -> bool {
         header.base_ticks.store(ticks(), Ordering::Relaxed);
         header.magic.store(wire::MAGIC, Ordering::Release);
         MAP.store(map.cast(), Ordering::Release);
+        OPENED.store(map.cast(), Ordering::Release);
         if libc::rename(temporary.as_ptr(), name.as_ptr()) != 0 {
             MAP.store(null_mut(), Ordering::Release);
             return false;
@@ -95,6 +98,16 @@ pub fn abandon() {
     MAP.store(null_mut(), Ordering::Release);
 }
 
+/// Gives the memory back. Called with the GIL, which all who write hold: nobody is in the middle of it.
+pub fn discard() {
+    abandon();
+    let map = OPENED.swap(null_mut(), Ordering::AcqRel);
+    if !map.is_null() {
+        // SAFETY: mapped by `open`, with that length; nobody has it any more.
+        unsafe { libc::munmap(map.cast(), FILE_BYTES as usize) };
+    }
+}
+
 /// Says goodbye: nothing more will come from this process.
 pub fn close() {
     if let Some(header) = header() {
@@ -105,7 +118,7 @@ pub fn close() {
 
 fn header() -> Option<&'static Header> {
     let map = MAP.load(Ordering::Acquire);
-    // SAFETY: a mapping is never unmapped, and begins with a header.
+    // SAFETY: a mapping that is in use is not unmapped, and begins with a header.
     (!map.is_null()).then(|| unsafe { &*map.cast::<Header>() })
 }
 

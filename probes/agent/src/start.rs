@@ -196,6 +196,8 @@ extern "C-unwind" fn undo(_: *mut c_void) -> c_int {
         watch::stop();
         coroutines::stop();
         hooks::undo();
+        ring::discard();
+        state::end();
     });
     0
 }

@@ -111,6 +111,12 @@ pub fn start(fixed: Fixed) -> bool {
     true
 }
 
+/// Gives the state's memory back; nothing is noted any more. Called with the GIL.
+pub fn end() {
+    // SAFETY: exclusive by the GIL, as in `with`; not called from inside the gate.
+    unsafe { *GATE.state.get() = None };
+}
+
 impl State {
     /// Before a thread says anything that others are measured by: what was held back comes first, and the lock that it
     /// holds without the ring knowing.

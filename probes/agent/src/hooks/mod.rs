@@ -11,6 +11,7 @@ pub mod files;
 pub mod locks;
 pub mod queues;
 pub mod threads;
+pub mod waiting;
 pub mod word;
 
 use std::ffi::CStr;
@@ -384,7 +385,7 @@ pub fn look_again(layout: &Layout) {
         (c"_queue", c"SimpleQueue", &QUEUES, queues::start as fn(&Layout, Obj)),
         (c"_asyncio", c"Task", &ASYNCIO, asyncio::start),
         (c"fcntl", c"lockf", &FCNTL, files::start_locks),
-        (c"select", c"epoll", &SELECT, asyncio::start_waiting),
+        (c"select", c"epoll", &SELECT, waiting::start),
         (c"_socket", c"socket", &SOCKET, family::start_sockets),
         (c"_multiprocessing", c"SemLock", &SEMAPHORES, family::start_semaphores),
         (c"coverage.tracer", c"CTracer", &COVERAGE, crate::trace::start_beside_coverage),
