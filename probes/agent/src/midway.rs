@@ -2,6 +2,8 @@
 //! has said, and what it waits for it may be told unheard: so it is unsettled, and what it touches proves nothing, until
 //! every function that it was in has been left, or was seen outside of its `with` blocks and takes no lock by itself.
 
+use std::rc::Rc;
+
 use racetrace_probes::version::Version;
 use racetrace_probes::wire::Kind;
 use racetrace_probes::within;
@@ -46,7 +48,7 @@ struct Stale {
     /// Where it was, in the innermost function: there it may be waiting for something.
     waits_at: Option<u32>,
     /// By code unit; empty: everywhere.
-    inside_with: Vec<bool>,
+    inside_with: Rc<[bool]>,
     /// It calls something by a name that takes locks.
     takes_locks: bool,
 }
@@ -58,18 +60,89 @@ impl Stale {
     }
 }
 
-/// Takes down who is there. `known` holds a tuple of tuples: the thread's identity, its name and its handle. Called with
-/// the GIL, before the first record: nobody moves.
+/// Takes down who is there. `known` holds a tuple of tuples: the thread's identity, its name and its handle. Nothing is
+/// recorded yet, and nobody moves from the look at the threads to the first record: it calls nothing that could let go of
+/// the GIL.
 pub fn take_down(fixed: &Fixed, known: Obj) {
-    let mut midway = Midway { names: named(&fixed.layout, known), ..Midway::default() };
-    let mut tstate = first_thread();
-    while !tstate.is_null() && midway.threads.len() < MOST_THREADS {
-        let (frames, runs_loop) = frames_of(fixed, tstate);
+    let names = named(&fixed.layout, known);
+    let mut blocks = Blocks::default();
+    for (code, globals) in codes_that_run(&fixed.layout) {
+        if let Some(entry) = codes::learn(fixed, code, globals) {
+            monitor::prepare(entry);
+        }
+        blocks.of(&fixed.layout, code);
+        // SAFETY: the references that `codes_that_run` took.
+        unsafe { [code, globals].iter().for_each(|object| ffi::Py_DecRef(*object)) };
+    }
+    let mut midway = Midway { names, ..Midway::default() };
+    for tstate in threads_there() {
+        let (frames, runs_loop) = frames_of(&fixed.layout, tstate, &mut blocks);
         midway.threads.push(Present { tstate, runs_loop, frames });
+    }
+    state::with(|state, _| state.midway = midway);
+}
+
+/// What is to be known of a code object: where its `with` blocks are, and whether it takes locks by itself.
+#[derive(Default)]
+struct Blocks(Vec<(Obj, Rc<[bool]>, bool)>);
+
+impl Blocks {
+    fn of(&mut self, layout: &Layout, code: Obj) -> (Rc<[bool]>, bool) {
+        if let Some((_, inside, takes)) = self.0.iter().find(|(known, ..)| *known == code) {
+            return (Rc::clone(inside), *takes);
+        }
+        let version = Version { minor: layout.minor, free_threaded: layout.free_threaded };
+        let copy = codes::copy(layout, code);
+        let inside = copy.as_ref().and_then(|copy| within::with_blocks(copy, version).ok()).unwrap_or_default();
+        let takes = copy.is_none_or(|copy| copy.names.iter().any(|name| takes_locks(name)));
+        let inside: Rc<[bool]> = inside.into();
+        self.0.push((code, Rc::clone(&inside), takes));
+        (inside, takes)
+    }
+}
+
+fn threads_there() -> Vec<Obj> {
+    let mut threads = Vec::new();
+    let mut tstate = first_thread();
+    while !tstate.is_null() && threads.len() < MOST_THREADS {
+        threads.push(tstate);
         // SAFETY: a thread state of this interpreter, none of which can end now.
         tstate = unsafe { PyThreadState_Next(tstate) };
     }
-    state::with(|state, _| state.midway = midway);
+    threads
+}
+
+/// Each code object that some thread runs, with the globals that it runs with: new references.
+fn codes_that_run(layout: &Layout) -> Vec<(Obj, Obj)> {
+    let mut found: Vec<(Obj, Obj)> = Vec::new();
+    for tstate in threads_there() {
+        let mut frame = innermost(layout, tstate);
+        for _ in 0..DEEPEST {
+            if frame.is_null() {
+                break;
+            }
+            let (code, globals) = (layout.code(frame), layout.globals(frame));
+            if !found.iter().any(|(known, _)| *known == code) {
+                // SAFETY: objects that a live frame refers to.
+                unsafe { [code, globals].iter().for_each(|object| ffi::Py_IncRef(*object)) };
+                found.push((code, globals));
+            }
+            frame = layout.previous(frame);
+        }
+    }
+    found
+}
+
+/// A thread's innermost frame, but those of what has loaded us, which is gone before anything happens.
+fn innermost(layout: &Layout, tstate: Obj) -> Obj {
+    let mut frame = layout.python_frame(layout.current_frame(tstate));
+    if tstate == running() && !frame.is_null() {
+        let loader = layout.globals(frame);
+        while !frame.is_null() && layout.globals(frame) == loader {
+            frame = layout.previous(frame);
+        }
+    }
+    frame
 }
 
 unsafe extern "C-unwind" {
@@ -114,34 +187,17 @@ fn named(layout: &Layout, known: Obj) -> Vec<Named> {
 }
 
 /// The functions that a thread is in, and whether one of them is an event loop.
-fn frames_of(fixed: &Fixed, tstate: Obj) -> (Vec<Stale>, bool) {
-    let layout = &fixed.layout;
-    let version = Version { minor: layout.minor, free_threaded: layout.free_threaded };
+fn frames_of(layout: &Layout, tstate: Obj, blocks: &mut Blocks) -> (Vec<Stale>, bool) {
     let mut frames = Vec::new();
     let mut runs_loop = false;
-    let mut frame = layout.python_frame(layout.current_frame(tstate));
-    // What has loaded us is gone before anything happens.
-    if tstate == running() && !frame.is_null() {
-        let loader = layout.globals(frame);
-        while !frame.is_null() && layout.globals(frame) == loader {
-            frame = layout.previous(frame);
-        }
-    }
+    let mut frame = innermost(layout, tstate);
     while !frame.is_null() && frames.len() < DEEPEST {
         let code = layout.code(frame);
-        if let Some(entry) = codes::learn(fixed, code, layout.globals(frame)) {
-            monitor::prepare(entry);
-            runs_loop |= entry.module == "asyncio.base_events" && entry.qualname == "BaseEventLoop.run_forever";
-        }
-        let copy = codes::copy(layout, code);
-        let offset = layout.offset(frame, code);
-        frames.push(Stale {
-            frame,
-            code,
-            waits_at: frames.is_empty().then_some(offset),
-            inside_with: copy.as_ref().and_then(|copy| within::with_blocks(copy, version).ok()).unwrap_or_default(),
-            takes_locks: copy.is_none_or(|copy| copy.names.iter().any(|name| takes_locks(name))),
-        });
+        let entry = state::with(|state, _| state.codes.entry(code)).flatten();
+        runs_loop |= entry.is_some_and(|it| it.module == "asyncio.base_events" && it.qualname == "BaseEventLoop.run_forever");
+        let (inside_with, takes_locks) = blocks.of(layout, code);
+        let waits_at = frames.is_empty().then(|| layout.offset(frame, code));
+        frames.push(Stale { frame, code, waits_at, inside_with, takes_locks });
         frame = layout.previous(frame);
     }
     (frames, runs_loop)

@@ -203,6 +203,16 @@ fn disable() -> Obj {
     disable
 }
 
+/// Nothing is recorded: not yet, or not any more.
+#[cold]
+fn unheard(fixed: &Fixed) -> Obj {
+    if ring::is_hushed() {
+        return none();
+    }
+    start::leave(fixed);
+    disable()
+}
+
 fn frame_of(fixed: &Fixed, code: Obj) -> Option<Obj> {
     let frame = tasks::current_frame(&fixed.layout);
     (!frame.is_null() && fixed.layout.code(frame) == code).then_some(frame)
@@ -212,8 +222,7 @@ fn frame_of(fixed: &Fixed, code: Obj) -> Option<Obj> {
 unsafe extern "C-unwind" fn on_start(_self: Obj, args: *const Obj, count: usize, _names: Obj) -> Obj {
     let Some(fixed) = state::fixed() else { return none() };
     if number(count) < 2 || !ring::recording() {
-        start::leave(fixed);
-        return disable();
+        return unheard(fixed);
     }
     // SAFETY: the interpreter passes the code object and an offset.
     let code = unsafe { *args };
@@ -292,8 +301,7 @@ pub fn suspended(fixed: &Fixed, thread: &'static Thread, frame: Obj) {
 unsafe extern "C-unwind" fn on_instruction(_self: Obj, args: *const Obj, count: usize, _names: Obj) -> Obj {
     let Some(fixed) = state::fixed() else { return none() };
     if number(count) < 2 || !ring::recording() {
-        start::leave(fixed);
-        return disable();
+        return unheard(fixed);
     }
     // SAFETY: code object and offset, a non-negative int of one digit.
     let (code, offset) = unsafe { (*args, field::<u32>(*args.add(1), fixed.layout.header + 8)) };

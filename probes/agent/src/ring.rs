@@ -9,6 +9,8 @@ use racetrace_probes::wire::{self, BLOB_BYTES, BLOB_MAX, FILE_BYTES, Full, HEADE
 
 /// The mapped file, or null while nothing is recorded.
 static MAP: AtomicPtr<u8> = AtomicPtr::new(null_mut());
+/// The same, where records are written to: also while a process is being joined, when there are definitions only.
+static OUT: AtomicPtr<u8> = AtomicPtr::new(null_mut());
 /// The same, also when nothing is recorded any more.
 static OPENED: AtomicPtr<u8> = AtomicPtr::new(null_mut());
 static NUMBER: AtomicU32 = AtomicU32::new(0);
@@ -83,10 +85,11 @@ pub fn open(session: &str, when_full: Full) -> bool {
         header.base_ns.store(monotonic_ns(), Ordering::Relaxed);
         header.base_ticks.store(ticks(), Ordering::Relaxed);
         header.magic.store(wire::MAGIC, Ordering::Release);
+        OUT.store(map.cast(), Ordering::Release);
         MAP.store(map.cast(), Ordering::Release);
         OPENED.store(map.cast(), Ordering::Release);
         if libc::rename(temporary.as_ptr(), name.as_ptr()) != 0 {
-            MAP.store(null_mut(), Ordering::Release);
+            abandon();
             return false;
         }
         true
@@ -96,6 +99,21 @@ pub fn open(session: &str, when_full: Full) -> bool {
 /// Forgets the ring without unmapping it (another thread may be writing): the process that made it goes on using it.
 pub fn abandon() {
     MAP.store(null_mut(), Ordering::Release);
+    OUT.store(null_mut(), Ordering::Release);
+}
+
+/// Nothing that threads do is recorded until [`listen`]; what is defined meanwhile is.
+pub fn hush() {
+    MAP.store(null_mut(), Ordering::Release);
+}
+
+pub fn listen() {
+    MAP.store(OUT.load(Ordering::Acquire), Ordering::Release);
+}
+
+/// Is the process being joined?
+pub fn is_hushed() -> bool {
+    MAP.load(Ordering::Acquire).is_null() && !OUT.load(Ordering::Acquire).is_null()
 }
 
 /// Gives the memory back. Called with the GIL, which all who write hold: nobody is in the middle of it.
@@ -117,7 +135,7 @@ pub fn close() {
 }
 
 fn header() -> Option<&'static Header> {
-    let map = MAP.load(Ordering::Acquire);
+    let map = OUT.load(Ordering::Acquire);
     // SAFETY: a mapping that is in use is not unmapped, and begins with a header.
     (!map.is_null()).then(|| unsafe { &*map.cast::<Header>() })
 }
@@ -131,7 +149,7 @@ pub fn push(slot: Slot) {
 /// The same, of something that was before.
 #[inline(always)]
 fn push_as_of(mut slot: Slot, time: Option<u64>) {
-    let map = MAP.load(Ordering::Acquire);
+    let map = OUT.load(Ordering::Acquire);
     if map.is_null() {
         return;
     }
@@ -196,7 +214,7 @@ pub fn push_blob(slot: Slot, bytes: &[u8]) {
 
 /// The same, of something that was before (in [`ticks`]).
 pub fn push_blob_as_of(mut slot: Slot, bytes: &[u8], time: Option<u64>) {
-    let map = MAP.load(Ordering::Acquire);
+    let map = OUT.load(Ordering::Acquire);
     let length = bytes.len() as u64;
     if map.is_null() || length > BLOB_MAX {
         return;

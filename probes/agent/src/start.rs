@@ -111,6 +111,9 @@ fn begin(args: Obj) -> Result<(), &'static str> {
     if !ring::open(&fixed.session, fixed.when_full()) {
         return Err("cannot make the shared memory for recording");
     }
+    if fixed.joined {
+        ring::hush();
+    }
     say_process(fixed);
     if !fixed.joined {
         threads::introduce(0, "MainThread");
@@ -120,6 +123,7 @@ fn begin(args: Obj) -> Result<(), &'static str> {
     if fixed.joined {
         watch::activate(fixed);
         midway::take_down(fixed, present);
+        ring::listen();
     } else {
         coroutines::track_origins();
     }
