@@ -7,6 +7,7 @@ use racetrace_probes::lines::Lines;
 use racetrace_probes::plan::plan;
 use racetrace_probes::study::Study;
 use racetrace_probes::version::Version;
+use racetrace_probes::within::with_blocks;
 
 const SOURCE: &str = "
 def locked(self):
@@ -47,6 +48,18 @@ fn exits_of_with_blocks_lie_on_the_stack_by_name() {
             let exits: Vec<_> = stack.iter().filter_map(|entry| entry.exit_of.as_deref()).collect();
             assert_eq!(exits, ["self.lock"], "{version:?}");
             assert_eq!(study.depth_at(inside[0]), Some(stack.len() as u32));
+        }
+    });
+}
+
+#[test]
+fn inside_of_a_with_block_is_what_its_manager_is_told_of() {
+    each(|name, code, version| {
+        if name == "locked" && version.minor >= 11 {
+            let inside = with_blocks(code, version).expect("it can be decoded");
+            let is_inside = |line| on_line(code, version, line).iter().all(|offset| inside[*offset as usize / 2]);
+            let is_outside = |line| on_line(code, version, line).iter().all(|offset| !inside[*offset as usize / 2]);
+            assert!(is_inside(4) && is_outside(5), "{version:?} {inside:?}");
         }
     });
 }

@@ -265,6 +265,56 @@ fn a_gap_forgets_what_was_before() {
 }
 
 #[test]
+fn what_a_thread_touches_that_was_on_its_way_proves_nothing_until_it_is_settled() {
+    for settles in [false, true] {
+        let mut t = two(rmw("x"), |t, a, b, code, x| {
+            t.by(a, Event::Unsettled);
+            t.read(a, code, x);
+            if settles {
+                t.by(a, Event::Settled);
+                t.read(a, code, x);
+            }
+            t.both(b, code, x, 1);
+            t.write(a, code, x, 2);
+            t.end(b);
+        });
+        match settles {
+            true => t.is(&["read-modify-write app.x observed error"]),
+            false => t.is_silent(),
+        }
+    }
+}
+
+#[test]
+fn all_is_forgotten_when_a_thread_is_settled() {
+    let mut t = two(rmw("x"), |t, a, b, code, x| {
+        t.by(b, Event::Unsettled);
+        t.read(a, code, x);
+        t.by(b, Event::Settled);
+        t.write(b, code, x, 1);
+        t.write(a, code, x, 2);
+    });
+    assert!(t.verdicts().iter().all(|verdict| verdict.starts_with("unordered-access")), "{:?}", t.verdicts());
+}
+
+#[test]
+fn a_lock_that_was_held_before_it_was_met_keeps_apart() {
+    let mut t = two(rmw("x"), |t, a, b, code, x| {
+        let lock = t.object(Shape::Lock, "_thread.lock", None);
+        t.by(a, Event::Unsettled);
+        t.by(a, Event::LockNew { lock, kind: LockKind::Lock, stack: StackId(0) });
+        t.by(a, Event::Settled);
+        t.release(a, lock);
+        for who in [b, a, b] {
+            t.acquire(who, lock);
+            t.both(who, code, x, 1);
+            t.release(who, lock);
+        }
+    });
+    t.is_silent();
+}
+
+#[test]
 fn library_code_alone_is_hidden_and_counted() {
     let mut t = Litmus::new();
     let main = t.main();
