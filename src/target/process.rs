@@ -222,7 +222,13 @@ mod tests {
 
     #[test]
     fn a_zombie_is_told_from_a_live_process() {
-        let mut child = std::process::Command::new("cat").stdin(std::process::Stdio::piped()).spawn().expect("cat runs");
+        use std::io::{Read, Write};
+        let mut cat = std::process::Command::new("cat");
+        let piped = || std::process::Stdio::piped();
+        let mut child = cat.stdin(piped()).stdout(piped()).spawn().expect("cat runs");
+        // What it has passed on it has read: the program is up.
+        child.stdin.as_mut().expect("piped").write_all(b"x").expect("it reads");
+        child.stdout.as_mut().expect("piped").read_exact(&mut [0]).expect("it writes");
         let process = Process::open(child.id()).expect("our own child can be read");
         assert!(process.is_alive());
         drop(child.stdin.take());
