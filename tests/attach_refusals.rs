@@ -46,7 +46,14 @@ fn refusal(pid: &str) -> String {
 }
 
 fn refusal_by(command: &mut Command, pid: &str) -> String {
-    let output = command.args(["--pid", pid, "--duration", "1s"]).output().expect("racetrace runs");
+    command.args(["--pid", pid, "--duration", "1s"]);
+    // A test beside this one that starts a program has our copy of racetrace open until it has started it.
+    let output = loop {
+        match command.output() {
+            Err(error) if error.kind() == std::io::ErrorKind::ExecutableFileBusy => std::thread::yield_now(),
+            other => break other.expect("racetrace runs"),
+        }
+    };
     let text = String::from_utf8_lossy(&output.stderr).into_owned();
     assert_eq!(output.status.code(), Some(2), "{text}");
     assert!(output.stdout.is_empty(), "{}", String::from_utf8_lossy(&output.stdout));
