@@ -173,16 +173,16 @@ kinds! {
     PathUse = 44,
     /// Something has come in from another process.
     Hear = 45,
-    /// `a` ns: the thread's event loop waited so long for something to do. 0: it will say so from here on.
-    LoopWaited = 51,
-    /// From here on what the thread holds and was told is not known, until `Settled`.
-    Unsettled = 48,
-    Settled = 49,
     /// A pool's thread begins with what was handed to the pool last, and is done with it.
     JobBegin = 46,
     JobEnd = 47,
+    /// From here on what the thread holds and was told is not known, until `Settled`.
+    Unsettled = 48,
+    Settled = 49,
     /// `word` name, `a` file name, `b` line, `stack` where it was dropped.
     CoroutineDropped = 50,
+    /// `a` ns: the thread's event loop waited so long for something to do. 0: it will say so from here on.
+    LoopWaited = 51,
     /// `a` lost records.
     Gap = 60,
     ProcessEnd = 61,

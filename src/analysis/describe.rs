@@ -1,6 +1,8 @@
 //! How the hazard detectors put what they saw into a finding: accesses with their stacks and locks, strands' names, and
 //! the finding's fingerprint. It decides nothing.
 
+use racetrace_probes::plan::WindowKind;
+
 use super::definitions::{Definitions, SiteId};
 use super::lock::{Held, LockId};
 use super::naming;
@@ -88,6 +90,14 @@ pub fn finding(world: &World, process: ProcessId, draft: Draft) -> Finding {
         interleaving: Vec::new(),
         tests: Vec::new(),
         processes: world.process(process).map(|process| process.info.pid).into_iter().collect(),
+    }
+}
+
+/// What a window makes of an access that falls into it.
+pub fn kind_of_window(window: WindowKind) -> Kind {
+    match window {
+        WindowKind::ReadModifyWrite => Kind::ReadModifyWrite,
+        WindowKind::CheckThenAct => Kind::CheckThenAct,
     }
 }
 

@@ -101,8 +101,9 @@ impl Detector for Tasks {
                 findings.add(describe_dropped(world, record, name, *made, (file, *line)));
             }
             Event::Gap { .. } | Event::Settled | Event::ProcessEnd { .. } => {
-                self.waited
-                    .retain(|(process, _), _| *process != record.process || !matches!(record.event, Event::ProcessEnd { .. }));
+                if matches!(record.event, Event::ProcessEnd { .. }) {
+                    self.waited.retain(|(process, _), _| *process != record.process);
+                }
                 self.holds.clear();
                 self.stalls.clear();
                 self.suspended.clear();

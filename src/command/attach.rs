@@ -29,7 +29,7 @@ pub fn run(args: &AttachArgs) -> Result<u8, Failure> {
         return super::join::run(args);
     }
     let delivery = Delivery::prepare(&args.report, Stream::Stdout)?;
-    let signals = Signals::hold().map_err(|error| Failure::new(format!("cannot prepare to receive signals: {error}")))?;
+    let signals = Signals::hold()?;
     let target = Target::open(args.pid(), &mut Vec::new())?;
     let amplifier = args.switch_interval.map(|interval| Amplifier::start(&target, interval)).transpose()?;
     let mut session = Session::start(args, target)?;

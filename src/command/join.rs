@@ -1,6 +1,7 @@
 //! `racetrace --pid PID --probe`: has the probes loaded into a process that runs already, and reports what they tell until
 //! the time is over, the user ends it or the process does. The process goes on either way, as it was.
 
+use std::collections::BTreeSet;
 use std::io::{IsTerminal, Write};
 use std::os::unix::fs::MetadataExt;
 use std::path::Path;
@@ -11,6 +12,7 @@ use super::failure::Failure;
 use super::run::judge::{Announce, Judge, Remark};
 use super::run::session::Session;
 use super::run::supervise::Signals;
+use super::run::unwatched::said_by_agents;
 use crate::cli::attach::AttachArgs;
 use crate::collect::sampler::target::Target;
 use crate::collect::session::collector::Outcome;
@@ -36,7 +38,7 @@ const PATIENCE: Duration = Duration::ZERO;
 /// What keeps the probes from being loaded.
 pub fn run(args: &AttachArgs) -> Result<u8, Failure> {
     let delivery = Delivery::prepare(&args.report, Stream::Stdout)?;
-    let signals = Signals::hold().map_err(|error| Failure::new(format!("cannot prepare to receive signals: {error}")))?;
+    let signals = Signals::hold()?;
     let target = Target::open(args.pid(), &mut Vec::new())?;
     check_place(&target.process)?;
     let no_directory = |error: crate::collect::session::directory::DirectoryError| {
@@ -146,12 +148,8 @@ fn watch(args: &AttachArgs, signals: &Signals, directory: &SessionDirectory, ask
     }
 }
 
-fn remarks(outcome: &Outcome, notes: &std::collections::BTreeSet<notes::Note>) -> Vec<Remark> {
-    let mut remarks: Vec<Remark> = notes.iter().map(|note| Remark::new(&note.what, &note.why)).collect();
-    for (pid, why) in &outcome.refused {
-        let what = pid.map_or_else(|| "a process".to_owned(), |pid| format!("process {pid}"));
-        remarks.push(Remark::new(&what, why));
-    }
+fn remarks(outcome: &Outcome, notes: &BTreeSet<notes::Note>) -> Vec<Remark> {
+    let mut remarks = said_by_agents(outcome, notes);
     let why = "functions that ran already and may have held a lock count once they are left; tasks that were there do not";
     remarks.push(Remark::new("what was under way when the probes were loaded", why));
     remarks

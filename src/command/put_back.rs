@@ -17,7 +17,7 @@ use crate::target::process::Process;
 /// When the process is not there to begin with.
 pub fn run(args: &PutBackArgs) -> Result<u8, Failure> {
     // What is meant to end racetrace must not end its guardian.
-    let _signals = Signals::hold().map_err(|error| Failure::new(format!("cannot hold signals: {error}")))?;
+    let _signals = Signals::hold()?;
     let process = Process::open(args.pid).map_err(AttachError::Process)?;
     let intervals = args.words.iter().map(|word| (RemoteAddr(word.at), word.before)).collect();
     let changes = Changes { process, intervals, wanted: args.wanted };

@@ -17,6 +17,7 @@ use crate::state::{self, Fixed};
 use crate::sync::{self, Role};
 use crate::table::Table;
 use crate::{hooks, object, ring, thread};
+use hooks::attribute;
 
 const CODES: usize = 1 << 16;
 /// Bytecode longer than this is not planned (generated tables, giant test modules).
@@ -326,19 +327,6 @@ pub fn copy(layout: &Layout, code: Obj) -> Option<Code> {
         line_table: bytes_of(c"co_linetable")?,
         exception_table: bytes_of(c"co_exceptiontable")?,
     })
-}
-
-fn attribute<T>(object: Obj, name: &std::ffi::CStr, read: impl FnOnce(Obj) -> Option<T>) -> Option<T> {
-    // SAFETY: a member of a code object: found without running Python code; a new reference.
-    let value = unsafe { ffi::PyObject_GetAttrString(object, name.as_ptr()) };
-    if value.is_null() {
-        // SAFETY: clears the AttributeError that was just raised.
-        unsafe { ffi::PyErr_Clear() };
-        return None;
-    }
-    let result = read(value);
-    drop_reference(value);
-    result
 }
 
 fn drop_reference(object: Obj) {

@@ -154,6 +154,17 @@ impl Layout {
         self.python_frame(unsafe { field(frame, self.frame_previous) })
     }
 
+    /// A frame and its callers, outwards.
+    #[inline(always)]
+    pub fn frames(&self, innermost: Obj) -> impl Iterator<Item = Obj> + '_ {
+        let mut next = innermost;
+        std::iter::from_fn(move || {
+            let frame = (!next.is_null()).then_some(next)?;
+            next = self.previous(frame);
+            Some(frame)
+        })
+    }
+
     #[inline(always)]
     pub fn code(&self, frame: Obj) -> Obj {
         // SAFETY: `frame` is a live Python frame.

@@ -66,13 +66,13 @@ impl Stale {
 pub fn take_down(fixed: &Fixed, known: Obj) {
     let names = named(&fixed.layout, known);
     let mut blocks = Blocks::default();
-    for (code, globals) in codes_that_run(&fixed.layout) {
+    // Kept until the end: it is by their addresses that code objects are known.
+    let kept = codes_that_run(&fixed.layout);
+    for &(code, globals) in &kept {
         if let Some(entry) = codes::learn(fixed, code, globals) {
             monitor::prepare(entry);
         }
         blocks.of(&fixed.layout, code);
-        // SAFETY: the references that `codes_that_run` took.
-        unsafe { [code, globals].iter().for_each(|object| ffi::Py_DecRef(*object)) };
     }
     let mut midway = Midway { names, ..Midway::default() };
     for tstate in threads_there() {
@@ -80,6 +80,8 @@ pub fn take_down(fixed: &Fixed, known: Obj) {
         midway.threads.push(Present { tstate, runs_loop, frames });
     }
     state::with(|state, _| state.midway = midway);
+    // SAFETY: the references that `codes_that_run` took.
+    kept.iter().flat_map(|&(code, globals)| [code, globals]).for_each(|object| unsafe { ffi::Py_DecRef(object) });
 }
 
 /// What is to be known of a code object: where its `with` blocks are, and whether it takes locks by itself.
@@ -116,18 +118,13 @@ fn threads_there() -> Vec<Obj> {
 fn codes_that_run(layout: &Layout) -> Vec<(Obj, Obj)> {
     let mut found: Vec<(Obj, Obj)> = Vec::new();
     for tstate in threads_there() {
-        let mut frame = innermost(layout, tstate);
-        for _ in 0..DEEPEST {
-            if frame.is_null() {
-                break;
-            }
+        for frame in layout.frames(innermost(layout, tstate)).take(DEEPEST) {
             let (code, globals) = (layout.code(frame), layout.globals(frame));
             if !found.iter().any(|(known, _)| *known == code) {
                 // SAFETY: objects that a live frame refers to.
                 unsafe { [code, globals].iter().for_each(|object| ffi::Py_IncRef(*object)) };
                 found.push((code, globals));
             }
-            frame = layout.previous(frame);
         }
     }
     found
@@ -190,15 +187,13 @@ fn named(layout: &Layout, known: Obj) -> Vec<Named> {
 fn frames_of(layout: &Layout, tstate: Obj, blocks: &mut Blocks) -> (Vec<Stale>, bool) {
     let mut frames = Vec::new();
     let mut runs_loop = false;
-    let mut frame = innermost(layout, tstate);
-    while !frame.is_null() && frames.len() < DEEPEST {
+    for frame in layout.frames(innermost(layout, tstate)).take(DEEPEST) {
         let code = layout.code(frame);
         let entry = state::with(|state, _| state.codes.entry(code)).flatten();
         runs_loop |= entry.is_some_and(|it| it.module == "asyncio.base_events" && it.qualname == "BaseEventLoop.run_forever");
         let (inside_with, takes_locks) = blocks.of(layout, code);
         let waits_at = frames.is_empty().then(|| layout.offset(frame, code));
         frames.push(Stale { frame, code, waits_at, inside_with, takes_locks });
-        frame = layout.previous(frame);
     }
     (frames, runs_loop)
 }
@@ -278,12 +273,6 @@ pub fn look(thread: &'static Thread, frame: Obj) {
 
 /// Where the function is by now, if it is still there.
 fn is_on_stack(layout: &Layout, innermost: Obj, stale: &Stale) -> Option<u32> {
-    let mut at = innermost;
-    while !at.is_null() {
-        if at == stale.frame {
-            return (layout.code(at) == stale.code).then(|| layout.offset(at, stale.code));
-        }
-        at = layout.previous(at);
-    }
-    None
+    let there = layout.frames(innermost).any(|frame| frame == stale.frame) && layout.code(stale.frame) == stale.code;
+    there.then(|| layout.offset(stale.frame, stale.code))
 }

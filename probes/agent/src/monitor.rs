@@ -280,8 +280,8 @@ unsafe extern "C-unwind" fn on_yield(_self: Obj, args: *const Obj, count: usize,
     }
     thread.outermost(|| {
         let frame = frame_of(fixed, code)?;
-        match entry_of(thread, code).and_then(|entry| Some((entry, entry.sync?))) {
-            Some((entry, _)) => sync::suspends(fixed, entry, frame),
+        match entry_of(thread, code).filter(|entry| entry.sync.is_some()) {
+            Some(entry) => sync::suspends(fixed, entry, frame),
             None => suspended(fixed, thread, frame),
         }
         Some(())

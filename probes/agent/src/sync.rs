@@ -7,6 +7,8 @@ use racetrace_probes::wire::Kind;
 
 use crate::codes::Entry;
 use crate::ffi::Obj;
+use crate::hooks::attribute;
+use crate::layout::Layout;
 use crate::objects::type_info;
 use crate::state::{self, Fixed};
 use crate::thread::Thread;
@@ -277,15 +279,14 @@ fn has_several_workers(fixed: &Fixed, frame: Obj) -> bool {
             ffi::PyErr_Clear();
             return false;
         }
-        let most = crate::hooks::of(pool, c"_max_workers");
+        let most = attribute(pool, c"_max_workers", |most| number(layout, most));
         ffi::Py_DecRef(pool);
-        if most.is_null() {
-            return false;
-        }
-        let several = layout.type_of(most) == object!(PyLong_Type) && names::small_int(layout, most).is_some_and(|most| most > 1);
-        ffi::Py_DecRef(most);
-        several
+        most.is_some_and(|most| most > 1)
     }
+}
+
+fn number(layout: &Layout, value: Obj) -> Option<i64> {
+    (layout.type_of(value) == object!(PyLong_Type)).then(|| names::small_int(layout, value)).flatten()
 }
 
 fn argument(fixed: &Fixed, entry: &Entry, frame: Obj, number: usize) -> Obj {
@@ -392,22 +393,9 @@ fn meet_lock(fixed: &Fixed, subject: Obj) {
         return;
     }
     let layout = &fixed.layout;
-    let places = [c"_initial_value", c"_value"].into_iter().find_map(|name| {
-        let value = crate::hooks::of(subject, name);
-        if value.is_null() {
-            return None;
-        }
-        let places = (layout.type_of(value) == object!(PyLong_Type)).then(|| names::small_int(layout, value)).flatten();
-        // SAFETY: the reference that `of` took.
-        unsafe { ffi::Py_DecRef(value) };
-        places
-    });
-    let bound_loop = crate::hooks::of(subject, c"_loop");
-    let is_async = !bound_loop.is_null();
-    if is_async {
-        // SAFETY: the reference that `of` took.
-        unsafe { ffi::Py_DecRef(bound_loop) };
-    }
+    let places =
+        [c"_initial_value", c"_value"].into_iter().find_map(|name| attribute(subject, name, |value| number(layout, value)));
+    let is_async = attribute(subject, c"_loop", |_| Some(())).is_some();
     let how = match (is_async, places) {
         (true, None) => ASYNC_LOCK,
         (true, Some(_)) => ASYNC_SEMAPHORE,
@@ -438,10 +426,8 @@ fn handed_over(fixed: &Fixed, handle: Obj) {
     if thread::current().handed_over.replace(count) == count {
         return;
     }
-    let running = crate::hooks::of(handle, c"_loop");
-    if !running.is_null() {
+    attribute(handle, c"_loop", |running| {
         channel(fixed, Kind::Observe, running);
-        // SAFETY: the reference that `of` took.
-        unsafe { ffi::Py_DecRef(running) };
-    }
+        Some(())
+    });
 }

@@ -120,22 +120,13 @@ pub fn say(thread: &'static Thread, slot: Slot) {
 
 /// The coroutine, and its frame.
 fn outermost_coroutine(layout: &Layout, frame: Obj) -> Option<(Obj, Obj)> {
-    let mut at = frame;
-    let mut found = None;
-    for _ in 0..DEEPEST {
-        if at.is_null() {
-            break;
-        }
-        if let Some(generator) = layout.generator(at) {
-            // SAFETY: the flags of the frame's code object.
-            let flags: u32 = unsafe { field(layout.code(at), layout.code_flags) };
-            if flags & COROUTINE_FLAGS != 0 {
-                found = Some((generator, at));
-            }
-        }
-        at = layout.previous(at);
-    }
-    found
+    let coroutines = layout.frames(frame).take(DEEPEST).filter_map(|at| {
+        let generator = layout.generator(at)?;
+        // SAFETY: the flags of the frame's code object.
+        let flags: u32 = unsafe { field(layout.code(at), layout.code_flags) };
+        (flags & COROUTINE_FLAGS != 0).then_some((generator, at))
+    });
+    coroutines.last()
 }
 
 /// The id of the task that a coroutine is the outermost one of: that of the coroutine's lifetime.

@@ -8,11 +8,11 @@ use racetrace_probes::plan::{Operation, SwitchWhy, Window, WindowKind};
 
 use super::describe::{access, access_by, is_in_users_code, name, place, sampled, strand, value};
 use super::{Findings, Seen, Who};
-use crate::analysis::describe::{Draft, fingerprint_at};
+use crate::analysis::describe::{Draft, fingerprint_at, kind_of_window};
 use crate::analysis::naming;
 use crate::event::sample::{Hold, OpenSpan, OpenWindow, StrandState, SubjectValue};
 use crate::event::{KeyId, ObjectId, Shape, StackId, Value};
-use crate::finding::{AccessReport, Evidence, Finding, Kind, Severity, StrandReport, Subject};
+use crate::finding::{AccessReport, Evidence, Finding, Severity, StrandReport, Subject};
 
 #[derive(Debug, Default)]
 pub struct Windows {
@@ -106,16 +106,12 @@ pub(super) fn tell(
     findings: &mut Findings,
     finding: impl FnOnce() -> Finding,
 ) {
-    let sort = match one.nature.kind {
-        WindowKind::ReadModifyWrite => Kind::ReadModifyWrite,
-        WindowKind::CheckThenAct => Kind::CheckThenAct,
-    };
     let OpenWindow { read, write, object, key, .. } = one.open;
     let mut places = DefaultHasher::new();
     (seen.process, read, write, conflict).hash(&mut places);
     let mut subject = DefaultHasher::new();
     (object, key).hash(&mut subject);
-    let again = (sort, places.finish(), subject.finish());
+    let again = (kind_of_window(one.nature.kind), places.finish(), subject.finish());
     if !findings.again(again, evidence) {
         findings.add_named(again, finding());
     }
@@ -241,13 +237,14 @@ pub(super) const OBSERVED: (Evidence, Severity) = (Evidence::Observed, Severity:
 pub(super) fn describe(seen: &Seen<'_>, one: &Inside<'_>, story: Story) -> Finding {
     let subject = story.subject;
     let can = story.sure.0 != Evidence::Observed;
-    let (kind, message) = match one.nature.kind {
+    let kind = kind_of_window(one.nature.kind);
+    let message = match one.nature.kind {
         WindowKind::ReadModifyWrite => {
-            (Kind::ReadModifyWrite, format!("updates of {} {}", subject.name, if can { "can be lost" } else { "are lost" }))
+            format!("updates of {} {}", subject.name, if can { "can be lost" } else { "are lost" })
         }
         WindowKind::CheckThenAct => {
             let others = if can { "others can change it in between" } else { "others do the same" };
-            (Kind::CheckThenAct, format!("{} is checked and then acted on while {others}", subject.name))
+            format!("{} is checked and then acted on while {others}", subject.name)
         }
     };
     let lock = if one.state.task.is_some() { "an asyncio.Lock" } else { "a threading.Lock" };

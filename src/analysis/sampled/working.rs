@@ -17,7 +17,7 @@ pub struct Working {
     began: HashMap<Tid, u64>,
     /// Who was seen on the way to a window on each subject.
     workers: HashMap<(ObjectId, KeyId), Vec<Worker>>,
-    seen: HashMap<(StackId, StackId), u32>,
+    seen: Sightings,
 }
 
 #[derive(Debug, Clone)]
@@ -31,6 +31,8 @@ struct Worker {
     name: String,
     access: AccessReport,
 }
+
+type Sightings = HashMap<(StackId, StackId), u32>;
 
 /// A pair of places must be seen this often.
 const SIGHTINGS: u32 = 2;
@@ -61,9 +63,7 @@ impl Working {
 
     /// Another thread is bound to be started, and to do the same.
     fn race(&mut self, seen: &Seen<'_>, one: &Inside<'_>, rival: TextId, findings: &mut Findings) {
-        let sightings = self.seen.entry((one.open.write, one.open.write)).or_default();
-        *sightings += 1;
-        if *sightings >= SIGHTINGS {
+        if often(&mut self.seen, (one.open.write, one.open.write)) {
             findings.add(before_another(seen, one, rival));
         }
     }
@@ -79,12 +79,10 @@ impl Working {
         let workers = self.workers.entry((one.open.object, one.open.key)).or_default();
         // Each was there while the other was at its work.
         let met = |other: &&Worker| other.thread != thread && other.last >= began && seen.time >= other.began;
-        if let Some(other) = workers.iter().find(met) {
-            let sightings = self.seen.entry((window.1, other.window.1)).or_default();
-            *sightings += 1;
-            if *sightings >= SIGHTINGS {
-                findings.add(finding(seen, one, other));
-            }
+        if let Some(other) = workers.iter().find(met)
+            && often(&mut self.seen, (window.1, other.window.1))
+        {
+            findings.add(finding(seen, one, other));
         }
         match workers.iter_mut().find(|worker| worker.thread == thread && worker.began == began && worker.window == window) {
             Some(worker) => worker.last = seen.time,
@@ -94,6 +92,13 @@ impl Working {
             }
         }
     }
+}
+
+/// Counts a pair of places. Has it been seen often enough?
+fn often(sightings: &mut Sightings, places: (StackId, StackId)) -> bool {
+    let seen = sightings.entry(places).or_default();
+    *seen += 1;
+    *seen >= SIGHTINGS
 }
 
 fn worker(seen: &Seen<'_>, one: &Inside<'_>, began: u64, window: (StackId, StackId)) -> Worker {

@@ -10,10 +10,10 @@ use super::judge::{Case, Judgement, Latest};
 use super::shadow::{Part, Past, Shadow};
 use super::{Now, kind_of};
 use crate::analysis::Findings;
+use crate::analysis::describe::kind_of_window;
 use crate::analysis::findings::Again;
 use crate::event::{Access, Action, KeyId, ProcessId};
 use crate::finding::{Evidence, Kind};
-use racetrace_probes::plan::WindowKind;
 
 /// Where races are put: judged, described once, counted.
 pub struct Found<'a, 'b> {
@@ -88,10 +88,7 @@ impl Found<'_, '_> {
             Judgement::Idempotent(evidence) => (evidence, true),
             Judgement::None => return None,
         };
-        let kind = match kind_of(self.now, window.which) {
-            Some(WindowKind::CheckThenAct) => Kind::CheckThenAct,
-            _ => Kind::ReadModifyWrite,
-        };
+        let kind = kind_of(self.now, window.which).map_or(Kind::ReadModifyWrite, kind_of_window);
         let name = again(self.now.process, kind, window, access);
         if self.told.iter().any(|(told, as_sure)| *told == name && *as_sure >= evidence) {
             return Some(evidence);

@@ -138,9 +138,12 @@ pub fn sources() -> SourceMap {
 }
 
 fn announce_all(fresh: &[Finding]) {
-    let color = if terminal_takes_color() { Color::Always } else { Color::Never };
+    if fresh.is_empty() {
+        return;
+    }
+    let (sources, color) = (sources(), if terminal_takes_color() { Color::Always } else { Color::Never });
     for finding in fresh {
-        let _ = writeln!(std::io::stderr(), "{}", text::headline(finding, &sources(), color));
+        let _ = writeln!(std::io::stderr(), "{}", text::headline(finding, &sources, color));
     }
 }
 
@@ -151,9 +154,9 @@ fn announce_deadlocks(fresh: &[Finding]) {
         return;
     }
     let options = report::Options { width: width(std::io::stderr().is_terminal()), ..report::Options::default() };
-    let mut text = Vec::new();
+    let (sources, mut text) = (sources(), Vec::new());
     for finding in deadlocks {
-        let _ = text::write_finding(finding, &sources(), &options, &mut text);
+        let _ = text::write_finding(finding, &sources, &options, &mut text);
     }
     let _ = std::io::stderr().write_all(&text);
 }

@@ -47,7 +47,7 @@ pub fn run(args: &RunArgs) -> Result<u8, Failure> {
     let (program, arguments) = args.command.split_first().ok_or_else(no_command)?;
     check_program(program)?;
     let delivery = Delivery::prepare(&args.report, Stream::Stderr)?.quiet(args.quiet);
-    let signals = Signals::hold().map_err(|error| Failure::new(format!("cannot prepare to receive signals: {error}")))?;
+    let signals = Signals::hold()?;
     let directory = SessionDirectory::create().map_err(|error| {
         Failure::new(error.to_string()).advise("set TMPDIR to a directory with some room that is not mounted noexec")
     })?;

@@ -12,6 +12,7 @@ use nix::sys::signal::{SigSet, SigmaskHow, Signal, kill};
 use nix::sys::signalfd::{SfdFlags, SignalFd};
 use nix::unistd::Pid;
 
+use crate::command::failure::Failure;
 use crate::target::{family, spawn};
 
 /// Between SIGTERM and SIGKILL, for a command that has run out of time.
@@ -53,7 +54,11 @@ impl Signals {
     ///
     /// # Errors
     /// No descriptor to be had.
-    pub fn hold() -> nix::Result<Self> {
+    pub fn hold() -> Result<Self, Failure> {
+        Signals::try_hold().map_err(|error| Failure::new(format!("cannot prepare to receive signals: {error}")))
+    }
+
+    fn try_hold() -> nix::Result<Self> {
         let mut held = SigSet::from_iter(PASSED_ON);
         held.add(Signal::SIGCHLD);
         let before = held.thread_swap_mask(SigmaskHow::SIG_BLOCK)?;

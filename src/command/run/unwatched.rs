@@ -16,11 +16,7 @@ use crate::finding::Report;
 
 /// Everything there is to say, for the report.
 pub fn remarks(outcome: &Outcome, notes: &BTreeSet<Note>, ended: &Ended, command: &[OsString]) -> Vec<Remark> {
-    let mut remarks: Vec<Remark> = notes.iter().map(|note| Remark::new(&note.what, &note.why)).collect();
-    for (pid, why) in &outcome.refused {
-        let what = pid.map_or_else(|| "a process".to_owned(), |pid| format!("process {pid}"));
-        remarks.push(Remark::new(&what, why));
-    }
+    let mut remarks = said_by_agents(outcome, notes);
     for pid in &outcome.left_running {
         let why = "it outlived the command and was not waited for any longer; --wait sets how long";
         remarks.push(Remark::new(&format!("the end of process {pid}"), why));
@@ -29,6 +25,16 @@ pub fn remarks(outcome: &Outcome, notes: &BTreeSet<Note>, ended: &Ended, command
         remarks.push(Remark::new(&shown(command), &why_unseen(ended, command)));
     }
     remarks
+}
+
+/// Why some processes were not watched, as they say themselves.
+pub fn said_by_agents(outcome: &Outcome, notes: &BTreeSet<Note>) -> Vec<Remark> {
+    let noted = notes.iter().map(|note| Remark::new(&note.what, &note.why));
+    let refused = outcome.refused.iter().map(|(pid, why)| {
+        let what = pid.map_or_else(|| "a process".to_owned(), |pid| format!("process {pid}"));
+        Remark::new(&what, why)
+    });
+    noted.chain(refused).collect()
 }
 
 /// For a run in which no interpreter was watched.

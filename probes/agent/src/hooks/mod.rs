@@ -340,6 +340,18 @@ pub fn of(object: Obj, name: &CStr) -> Obj {
     }
 }
 
+/// What is to be known of an attribute, which is there for no longer than it is read.
+pub fn attribute<T>(object: Obj, name: &CStr, read: impl FnOnce(Obj) -> Option<T>) -> Option<T> {
+    let value = of(object, name);
+    if value.is_null() {
+        return None;
+    }
+    let result = read(value);
+    // SAFETY: the reference that `of` took.
+    unsafe { ffi::Py_DecRef(value) };
+    result
+}
+
 /// Exchanges some methods of a type or functions of a module; those that there are.
 pub fn exchange_all(layout: &Layout, owner: Obj, names: &[&CStr], handler: Handler) {
     for name in names {

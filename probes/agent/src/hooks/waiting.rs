@@ -3,8 +3,8 @@
 
 use racetrace_probes::wire::Kind;
 
-use crate::ffi::{self, Obj, field};
-use crate::hooks::{Call, exchange_all, of};
+use crate::ffi::{Obj, field};
+use crate::hooks::{Call, attribute, exchange_all, of};
 use crate::layout::Layout;
 use crate::{names, object, ring, state, thread};
 
@@ -14,10 +14,7 @@ pub fn start(layout: &Layout, module: Obj) {
 
 /// A loop begins to run on this thread: one with a selector will say how long it waits.
 pub fn begins(running: Obj) {
-    let selector = of(running, c"_selector");
-    if !selector.is_null() {
-        // SAFETY: the reference that `of` took.
-        unsafe { ffi::Py_DecRef(selector) };
+    if attribute(running, c"_selector", |_| Some(())).is_some() {
         say_waited(0);
     }
 }
