@@ -5,13 +5,13 @@ left, right = threading.Lock(), threading.RLock()
 
 def forth():
     with left:
-        time.sleep(0.005)
+        time.sleep(0.02)
         with right:
             pass
 
 
 def back():
-    time.sleep(0.03)
+    time.sleep(0.4)  # long, or it hangs now and then where processors are scarce
     with right:
         time.sleep(0.001)
         with left:
