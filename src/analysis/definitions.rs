@@ -1,6 +1,9 @@
 //! What a process has defined: texts, code with its plan, stacks, and the sites in them. It resolves ids and offsets to
 //! what the other parts ask for; what an access means is not known here.
 
+mod stacks;
+mod texts;
+
 use std::sync::{Arc, OnceLock};
 
 use racetrace_probes::lines::Lines;
@@ -9,8 +12,11 @@ use racetrace_probes::plan::{Operation, Plan, Span, Window, plan};
 use racetrace_probes::version::Version;
 use rustc_hash::FxHashMap;
 
+use self::stacks::Stacks;
+use self::texts::Texts;
 use super::Origin;
 use super::naming;
+use super::strand::Strand;
 use crate::event::{CodeId, CodeInfo, KeyId, StackId, TextId};
 use crate::finding::{Frame, Place};
 
@@ -69,12 +75,9 @@ pub type SiteId = u32;
 
 #[derive(Debug, Default)]
 pub struct Definitions {
-    texts: FxHashMap<TextId, Arc<str>>,
+    pub(super) texts: Texts,
     codes: FxHashMap<CodeId, CodeEntry>,
-    stacks: Vec<Option<StackEntry>>,
-    /// Stacks with numbers far beyond the others'.
-    sparse_stacks: FxHashMap<StackId, StackEntry>,
-    keys: FxHashMap<KeyId, TextId>,
+    stacks: Stacks,
     sites: Vec<Site>,
     site_ids: FxHashMap<(CodeId, u32), SiteId>,
     injected: FxHashMap<CodeId, Plan>,
@@ -104,20 +107,12 @@ impl Definitions {
         self.version.unwrap_or(Version { minor: 12, free_threaded: false })
     }
 
-    pub fn define_text(&mut self, id: TextId, text: &str) {
-        self.texts.insert(id, Arc::from(text));
-    }
-
-    /// A task is forgotten. The name that asyncio gave it (`Task-7`) was no other task's.
-    pub fn forget_task_name(&mut self, id: TextId) {
-        let number = self.texts.get(&id).and_then(|name| name.strip_prefix("Task-"));
-        if number.is_some_and(|number| number.bytes().all(|byte| byte.is_ascii_digit())) {
-            self.texts.remove(&id);
+    /// A strand is forgotten. The text that names a thread is its own; so is the name that asyncio gives a task (`Task-7`).
+    pub fn forget_name_of(&mut self, strand: &Strand) {
+        let number = self.texts.get(strand.name).and_then(|name| name.strip_prefix("Task-"));
+        if strand.task.is_none() || number.is_some_and(|number| number.bytes().all(|byte| byte.is_ascii_digit())) {
+            self.texts.forget(strand.name);
         }
-    }
-
-    pub fn define_key(&mut self, id: KeyId, label: TextId) {
-        self.keys.insert(id, label);
     }
 
     /// Takes this plan instead of the one that the bytecode gives. For tests.
@@ -145,25 +140,15 @@ impl Definitions {
         let mut entry = StackEntry { parent, site, in_span: false };
         let callers = self.walk(parent).take(SPAN_DEPTH).map(|(_, caller)| caller.site);
         entry.in_span = std::iter::once(site).chain(callers).any(|site| self.site(site).is_some_and(Site::ends_span));
-        let index = id.0 as usize;
-        if index > self.stacks.len() + (1 << 16) {
-            self.sparse_stacks.insert(id, entry);
-            return;
-        }
-        if index >= self.stacks.len() {
-            self.stacks.resize(index + 1, None);
-        }
-        if let Some(slot) = self.stacks.get_mut(index) {
-            *slot = Some(entry);
-        }
+        self.stacks.define(id, entry);
     }
 
     pub fn text(&self, id: TextId) -> &str {
-        self.texts.get(&id).map_or("?", |text| text)
+        self.texts.get(id).unwrap_or("?")
     }
 
     pub fn key(&self, id: KeyId) -> Option<&str> {
-        self.keys.get(&id).map(|label| self.text(*label))
+        self.texts.key(id)
     }
 
     pub fn code(&self, id: CodeId) -> Option<&CodeEntry> {
@@ -171,10 +156,7 @@ impl Definitions {
     }
 
     pub fn stack(&self, id: StackId) -> Option<StackEntry> {
-        match self.stacks.get(id.0 as usize) {
-            Some(entry) => *entry,
-            None => self.sparse_stacks.get(&id).copied(),
-        }
+        self.stacks.get(id)
     }
 
     /// The site of the stack's innermost frame.

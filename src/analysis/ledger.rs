@@ -7,6 +7,8 @@
 
 mod handle;
 
+use std::collections::VecDeque;
+
 use rustc_hash::FxHashMap;
 
 pub use self::handle::Handle;
@@ -71,12 +73,16 @@ pub struct Ledger {
     by_fd: FxHashMap<(ProcessId, i32), HandleId>,
     by_file: FxHashMap<(ProcessId, ObjectId), HandleId>,
     inodes: FxHashMap<u64, Vec<HandleId>>,
+    /// Handles in the order in which they were closed; some may be gone.
+    closed: VecDeque<HandleId>,
     /// Closed handles on files that were written under this path and have another name by now, or none: the last of each
     /// strand. Whoever opens the path could have done so while it was theirs.
     moved: FxHashMap<String, Vec<HandleId>>,
     next: u64,
 }
 
+/// Closed handles that are remembered.
+const CLOSED: usize = 4096;
 /// Paths whose files have moved that are remembered.
 const MOVED: usize = 1024;
 
@@ -175,7 +181,8 @@ impl Ledger {
 
     /// The strand is over: it will not go on with what it has begun.
     pub fn strand_ends(&mut self, strand: StrandId) {
-        for handle in self.handles.values_mut() {
+        for id in self.by_fd.values() {
+            let Some(handle) = self.handles.get_mut(id) else { continue };
             if let Some(record) = handle.records.remove(&strand) {
                 handle.keep_record(record);
             }
@@ -236,6 +243,14 @@ impl Ledger {
         let gone: Vec<HandleId> =
             closed.iter().enumerate().filter(|(at, id)| *at < excess || useless(id)).map(|(_, id)| *id).collect();
         gone.into_iter().for_each(|id| self.drop_handle(id));
+        if self.handles.contains_key(&id) {
+            self.closed.push_back(id);
+            if self.closed.len() > CLOSED
+                && let Some(oldest) = self.closed.pop_front()
+            {
+                self.drop_handle(oldest);
+            }
+        }
     }
 
     fn drop_handle(&mut self, id: HandleId) {

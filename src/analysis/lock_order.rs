@@ -60,11 +60,8 @@ impl Detector for LockOrder {
                     self.twins.forget(lock);
                 }
             }
-            Event::TaskEnd { task } => {
-                if let Some(strand) = world.task(record.process, *task) {
-                    self.asked.remove(&strand);
-                }
-            }
+            Event::TaskEnd { task } => self.forget(world.task(record.process, *task)),
+            Event::ThreadEnd => self.forget(world.thread(record.process, record.thread)),
             Event::Gap { .. } | Event::Settled | Event::ProcessEnd { .. } => {
                 self.turns.clear();
                 self.asked.clear();
@@ -75,6 +72,14 @@ impl Detector for LockOrder {
 }
 
 impl LockOrder {
+    /// The strand ends.
+    fn forget(&mut self, strand: Option<StrandId>) {
+        if let Some(strand) = strand {
+            self.asked.remove(&strand);
+            self.twins.forget_strand(strand);
+        }
+    }
+
     fn acquired(&mut self, world: &World, strand: StrandId, lock: LockId, patience: Patience, findings: &mut Findings) {
         let Some(state) = world.strand(strand) else { return };
         let asked = self.asked.remove(&strand).filter(|(for_lock, _)| *for_lock == lock);

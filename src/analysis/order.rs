@@ -3,7 +3,7 @@
 
 use super::clock::{Clock, Knowledge, Moment, Stamp};
 use super::history::{Step, What};
-use super::process::{ThreadState, TokenState};
+use super::process::{Process, ThreadState, TokenState};
 use super::strand::{Blocked, NewStrand, StrandId, UNKNOWN_NAME, Waiting};
 use super::world::World;
 use crate::event::{Access, ChannelId, Event, ProcessId, Record, Shape, StackId, TextId, ThreadToken, Tid};
@@ -11,6 +11,8 @@ use crate::event::{Access, ChannelId, Event, ProcessId, Record, Shape, StackId, 
 mod locks;
 mod processes;
 mod tasks;
+#[cfg(test)]
+mod tests;
 
 /// Chains of ended strands that wait for a later strand to go on on them.
 const IDLE_CHAINS: usize = 1 << 16;
@@ -101,6 +103,14 @@ impl World {
                     self.acquire(strand, lock, *stack, record.time);
                 }
             }
+            Event::FileOpen { path, .. }
+            | Event::PathCheck { path, .. }
+            | Event::PathUse { path, .. }
+            | Event::PathFailed { path, .. } => {
+                if let Some(process) = self.process_mut(process) {
+                    process.definitions.texts.is_path(*path);
+                }
+            }
             Event::Access(access) => {
                 self.name_object(process, access);
                 self.note_access(strand, process, access);
@@ -186,9 +196,17 @@ impl World {
     }
 
     fn join_thread(&mut self, strand: StrandId, token: ThreadToken) {
-        let Some(process) = self.strands.get(strand).map(|strand| strand.process) else { return };
-        let ended = self.process(process).and_then(|process| process.tokens.get(&token)).and_then(|token| token.strand);
-        let Some(other) = ended.and_then(|other| self.strands.get_mut(other)) else { return };
+        let Some(process) = self.strands.get(strand).and_then(|strand| self.processes.get(strand.process.0 as usize)) else {
+            return;
+        };
+        let Some(ended) = process.tokens.get(&token) else {
+            if let Some(strand) = self.strands.get_mut(strand) {
+                strand.clock.join_all(&process.forgotten_threads);
+                strand.jobs.learns(|known| known.join_all(&process.forgotten_threads));
+            }
+            return;
+        };
+        let Some(other) = ended.strand.and_then(|other| self.strands.get_mut(other)) else { return };
         let ends = other.farewell.as_ref().map(|stamp| stamp.moment);
         let stamp = other.farewell.clone().unwrap_or_else(|| other.clock.publish_early());
         self.join(strand, &stamp, ends);
@@ -218,13 +236,17 @@ impl World {
             }
             process.idle_chains.insert(moment);
             process.idle_line.push_back(moment);
+            // Most are taken over by heirs, which leaves them in line.
+            if process.idle_line.len() > 2 * process.idle_chains.len() + IDLE_LOOKS {
+                let Process { idle_line, idle_chains, .. } = process;
+                idle_line.retain(|last| idle_chains.contains(last));
+            }
             if let Some(forgotten) = forgotten {
-                if let Some(token) = forgotten.token {
+                if let Some((token, stamp)) = forgotten.token.zip(forgotten.farewell.as_ref()) {
                     process.tokens.remove(&token);
+                    process.forgotten_threads.join(stamp);
                 }
-                if forgotten.task.is_some() {
-                    process.definitions.forget_task_name(forgotten.name);
-                }
+                process.definitions.forget_name_of(&forgotten);
             }
         }
     }

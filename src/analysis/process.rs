@@ -18,6 +18,8 @@ pub struct Process {
     pub objects: FxHashMap<ObjectId, Object>,
     pub(super) threads: FxHashMap<Tid, ThreadState>,
     pub(super) tokens: FxHashMap<ThreadToken, TokenState>,
+    /// What the threads had done that were forgotten after they had ended: whoever joins one follows all of them.
+    pub(super) forgotten_threads: Knowledge,
     pub(super) tasks: FxHashMap<TaskId, TaskState>,
     /// When it was first heard of, and when something came in from other processes, in ascending order.
     pub(super) started: u64,

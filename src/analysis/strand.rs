@@ -169,7 +169,7 @@ pub struct Strands {
 }
 
 /// Ended strands that are remembered.
-const REMEMBERED: usize = 1 << 16;
+const REMEMBERED: usize = 1 << 14;
 
 impl Strands {
     pub fn get(&self, id: StrandId) -> Option<&Strand> {
@@ -226,6 +226,9 @@ impl Strands {
         strand.waiting = None;
         strand.blocked = None;
         strand.heirs = Vec::new();
+        strand.jobs.got = None;
+        strand.held.shrink_to_fit();
+        strand.held_changed();
         // It is kept for its name and place; whoever joins it later follows its farewell. Clocks are what takes memory.
         strand.clock = Clock::new(strand.clock.moment(), Knowledge::default());
         strand.birth = strand.birth.take().map(|_| Known::default());

@@ -95,6 +95,13 @@ impl Detector for Tasks {
                     self.holds.retain(|acquisition, _| !world.held(strand).iter().any(|held| held.acquisition == *acquisition));
                 }
             }
+            Event::ThreadEnd => {
+                self.waited.remove(&(record.process, record.thread));
+                if let Some(strand) = world.thread(record.process, record.thread) {
+                    self.suspended.remove(&strand);
+                    self.stalls.remove(&strand);
+                }
+            }
             Event::CoroutineDropped { name, made, file, line } => {
                 let name = world.text(record.process, *name);
                 let file = world.text(record.process, *file);

@@ -70,6 +70,10 @@ impl Twins {
         self.births.remove(&lock);
     }
 
+    pub fn forget_strand(&mut self, strand: StrandId) {
+        self.makers.remove(&strand);
+    }
+
     /// Pairs of opposite nestings that this one completes, on two different objects.
     pub fn nested(&mut self, world: &World, edge: &Edge) -> Option<[Nesting; 2]> {
         let (outer, inner) = (*self.births.get(&edge.from)?, *self.births.get(&edge.to)?);

@@ -286,11 +286,12 @@ impl World {
                 process.info = info.clone();
                 process.started = record.time;
             }
-            Event::Text { id, text } => definitions.define_text(*id, text),
+            Event::Text { id, text } => definitions.texts.define(*id, text),
             Event::Code(info) => definitions.define_code(info),
             Event::Stack { id, parent, code, offset } => definitions.define_stack(*id, *parent, *code, *offset),
-            Event::Key { id, label } => definitions.define_key(*id, *label),
+            Event::Key { id, label } => definitions.texts.define_key(*id, *label),
             Event::Object { id, shape, type_name, label } => {
+                label.iter().for_each(|label| definitions.texts.is_label(*label));
                 let object = Object::new(*shape, *type_name, *label);
                 process.objects.insert(*id, object);
             }

@@ -85,7 +85,7 @@ impl Names {
             KeyKind::Name => utf8(object).unwrap_or("?").to_owned(),
             KeyKind::Item => label(layout, object, DEEPEST_TUPLE),
         };
-        let word = self.text(&label);
+        let word = if is_name(&label) { self.text(&label) } else { self.text_once(&label) };
         if !self.keys.set(id, 1) {
             self.era += 1;
             self.keys.clear();
@@ -268,6 +268,12 @@ fn label(layout: &Layout, object: Obj, depth: u32) -> String {
         return format!("({}{comma})", items.join(", "));
     }
     type_name(layout, class).to_owned()
+}
+
+/// May it name something else as well?
+fn is_name(text: &str) -> bool {
+    text.chars().all(|letter| letter.is_alphanumeric() || letter == '_')
+        && !text.starts_with(|letter: char| letter.is_ascii_digit())
 }
 
 fn cut(text: &str, longest: usize) -> &str {

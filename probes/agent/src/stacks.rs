@@ -110,7 +110,8 @@ impl Stacks {
         let id = self.next;
         self.next += 1;
         if !self.ids.set(key, u64::from(id)) {
-            self.ids.clear();
+            // Whoever reads the ring keeps the last numbers only: those from before are not used any more.
+            self.clear();
             self.ids.set(key, u64::from(id));
         }
         let mut slot = ring::slot(Kind::Stack, thread::tid());

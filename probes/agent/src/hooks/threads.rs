@@ -150,7 +150,7 @@ fn tell_failure(function: Obj) {
 /// Says that this thread begins.
 pub fn introduce(token: u64, name: &str) {
     thread::introduce(ring::generation());
-    let word = state::with(|state, _| state.names.text(name)).unwrap_or(0);
+    let word = state::with(|state, _| state.names.text_once(name)).unwrap_or(0);
     let mut slot = ring::slot(Kind::ThreadBegin, thread::tid());
     (slot.a, slot.word) = (token, word);
     tasks::say(thread::current(), slot);
