@@ -5,8 +5,17 @@ def _threads():
     if threading is None:
         return ()
     known = list(threading._active.values()) + list(threading._limbo.values())
-    handles = [(thread._os_thread_handle, str(thread._name)) for thread in known]
-    return tuple((handle.ident, name, handle) for handle, name in handles if isinstance(handle.ident, int))
+    found = []
+    for thread in known:
+        if hasattr(thread, "_tstate_lock"):
+            # Up to 3.12: the lock that is held as long as the thread is there.
+            identity, handle = thread._ident, thread._tstate_lock
+        else:
+            handle = thread._os_thread_handle if hasattr(thread, "_os_thread_handle") else thread._handle
+            identity = handle.ident
+        if isinstance(identity, int) and handle is not None:
+            found.append((identity, str(thread._name), handle))
+    return tuple(found)
 
 
 def _is_watched():

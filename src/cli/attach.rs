@@ -31,7 +31,7 @@ pub struct AttachArgs {
     /// All that sampling ever writes to the process; undone at the end
     #[arg(long, value_name = "DURATION", value_parser = duration::parse)]
     pub switch_interval: Option<Duration>,
-    /// Load the probes of `racetrace run` into the process, which see every access, instead of sampling (CPython 3.14 and
+    /// Load the probes of `racetrace run` into the process, which see every access, instead of sampling (CPython 3.12 and
     /// later). They are taken out again at the end
     #[arg(long, conflicts_with_all = ["rate", "budget", "switch_interval"])]
     pub probe: bool,

@@ -97,21 +97,20 @@ fn owner(process: &Process) -> Result<(u32, u32), Failure> {
 struct Asked<'a> {
     target: &'a Target,
     script: &'a Path,
-    request: Option<Request>,
+    request: Request,
     at: Instant,
     times: u32,
 }
 
 impl<'a> Asked<'a> {
     fn new(target: &'a Target, script: &'a Path) -> Result<Asked<'a>, JoinError> {
-        Ok(Asked { target, script, request: Some(Request::post(target, script)?), at: Instant::now(), times: 1 })
+        Ok(Asked { target, script, request: Request::post(target, script)?, at: Instant::now(), times: 1 })
     }
 
     /// Asks the threads that there are by now, too.
     fn ask_again(&mut self, quiet: bool) {
         if self.at.elapsed() >= ASK_AGAIN {
-            self.request = None;
-            self.request = Request::post(self.target, self.script).ok();
+            self.request.renew(self.target, self.script);
             self.at = Instant::now();
             self.times += 1;
             if self.times == IN_VAIN && !quiet {

@@ -12,6 +12,8 @@ pub struct Layout {
     pub interpreter: Interpreter,
     pub thread: Thread,
     pub gil: Gil,
+    /// 3.12 and 3.13.
+    pub pending: Option<Pending>,
     pub frame: Frame,
     pub code: Code,
     pub object: Object,
@@ -70,6 +72,24 @@ pub struct Gil {
     pub switch_number: u64,
     /// Only where it can be off.
     pub enabled: Option<u64>,
+}
+
+/// The calls that an interpreter is to make at its next safe point: a ring in its state.
+#[derive(Debug, Clone, Deserialize)]
+pub struct Pending {
+    pub calls: u64,
+    /// Size of one: function, argument.
+    pub call: u64,
+    pub capacity: u32,
+    /// Index of the first that waits, and of the place behind the last.
+    pub first: u64,
+    pub end: u64,
+    /// How many wait (3.13), or whether any does (3.12).
+    pub waiting: u64,
+    /// An int in the interpreter that is not 0 when there is something to do (3.12).
+    pub interpreter_breaker: Option<u64>,
+    /// The word in each thread with a bit for each thing to do (3.13).
+    pub thread_breaker: Option<u64>,
 }
 
 #[derive(Debug, Clone, Deserialize)]

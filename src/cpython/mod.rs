@@ -7,6 +7,7 @@
 //! | [`foreign`] | stacks of versions that are not laid out here |
 //! | [`layout`] | where the fields are, per version; tables are data files |
 //! | [`debug_offsets`] | the interpreter's own description of itself, from 3.13 on |
+//! | [`pending_calls`] | the calls that an interpreter is to make at its next safe point |
 //! | [`python`] | an interpreter process that was found: the reader that all else hangs on |
 //! | [`object`] | types, and values small enough to show |
 //! | [`dict`], [`attribute`], [`container`] | where a name's or key's value lies |
@@ -32,5 +33,6 @@ pub mod line;
 pub mod lock;
 pub mod naming;
 pub mod object;
+pub mod pending_calls;
 pub mod python;
 pub mod task;

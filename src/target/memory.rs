@@ -187,6 +187,14 @@ pub trait WriteMemory {
     /// What the kernel says.
     fn write(&self, at: RemoteAddr, bytes: &[u8]) -> Result<(), Fault>;
 
+    /// Writes one after the other, as close together in time as can be.
+    ///
+    /// # Errors
+    /// As [`WriteMemory::write`]; then some may have been written.
+    fn write_in_order(&self, writes: &[(RemoteAddr, Vec<u8>)]) -> Result<(), Fault> {
+        writes.iter().try_for_each(|(at, bytes)| self.write(*at, bytes))
+    }
+
     /// # Errors
     /// As [`WriteMemory::write`].
     fn write_word(&self, at: RemoteAddr, word: u64) -> Result<(), Fault> {
@@ -202,6 +210,22 @@ impl WriteMemory for ProcessMemory {
             Ok(_) => Err(Fault::Unreadable(at)),
             Err(errno) => Err(fault(errno, at)),
         }
+    }
+
+    fn write_in_order(&self, writes: &[(RemoteAddr, Vec<u8>)]) -> Result<(), Fault> {
+        for batch in writes.chunks(PIECES_A_CALL) {
+            let local: Vec<IoSlice<'_>> = batch.iter().map(|(_, bytes)| IoSlice::new(bytes)).collect();
+            let remote: Vec<RemoteIoVec> =
+                batch.iter().map(|(at, bytes)| RemoteIoVec { base: at.0 as usize, len: bytes.len() }).collect();
+            let first = batch.first().map_or(RemoteAddr::NULL, |(at, _)| *at);
+            let length: usize = remote.iter().map(|piece| piece.len).sum();
+            match process_vm_writev(self.pid, &local, &remote) {
+                Ok(written) if written == length => {}
+                Ok(_) => return Err(Fault::Unreadable(first)),
+                Err(errno) => return Err(fault(errno, first)),
+            }
+        }
+        Ok(())
     }
 }
 

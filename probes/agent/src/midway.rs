@@ -9,7 +9,7 @@ use racetrace_probes::wire::Kind;
 use racetrace_probes::within;
 
 use crate::ffi::{self, Obj};
-use crate::hooks::{threads, waiting};
+use crate::hooks::{locks, threads, waiting};
 use crate::layout::Layout;
 use crate::state::{self, Fixed};
 use crate::thread::{self, Thread};
@@ -177,6 +177,9 @@ fn named(layout: &Layout, known: Obj) -> Vec<Named> {
                 ffi::PyErr_Clear();
             }
             threads::remember(handle, token);
+            if layout.minor < 13 {
+                locks::mark_sentinel(handle);
+            }
             names.push(Named { identity, token, name: crate::names::utf8(name).unwrap_or_default().to_owned() });
         }
     }
@@ -216,7 +219,7 @@ pub fn introduce(thread: &'static Thread) {
     let Some((runs_loop, named)) = found.flatten() else { return threads::introduce(0, "") };
     match named {
         Some(named) => threads::introduce(named.token, &named.name),
-        None => threads::introduce(0, &format!("thread {}", thread.tid())),
+        None => threads::introduce(threads::own_token(), &format!("thread {}", thread.tid())),
     }
     if runs_loop {
         thread::set_loops(1);

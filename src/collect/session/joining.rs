@@ -1,18 +1,19 @@
-//! Asking an interpreter that runs already to run a script, through the interface that it offers to debuggers (PEP 768,
-//! CPython 3.14 and later): a path and a flag in each thread's state, which a thread looks at where it may be interrupted
-//! safely. What the script does, and whether it has done it, is known elsewhere.
+//! Asking an interpreter that runs already to run a script, at the next moment at which one of its threads may be
+//! interrupted safely. What the script does, and whether it has done it, is known elsewhere.
+//!
+//! | module | how |
+//! |---|---|
+//! | [`debugger`] | through the interface that interpreters offer to debuggers (PEP 768, CPython 3.14 and later) |
+//! | [`pending`] | as a pending call (CPython 3.12 and 3.13) |
+
+mod debugger;
+mod pending;
 
 use std::fmt;
-use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 
 use crate::collect::sampler::target::Target;
-use crate::cpython::debug_offsets::{DebuggerSupport, debugger_support};
-use crate::target::address::RemoteAddr;
-use crate::target::memory::{Fault, Memory, ProcessMemory, WriteMemory};
-
-/// `_PY_EVAL_PLEASE_STOP_BIT` of pycore_ceval.h: in the lowest byte of the word.
-const PLEASE_STOP: u8 = 1 << 5;
+use crate::target::memory::Fault;
 
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum JoinError {
@@ -20,9 +21,10 @@ pub enum JoinError {
     TooOld(String),
     FreeThreaded,
     SwitchedOff,
-    /// Another debugger has asked for something that has not been done yet.
+    /// What others have asked for has not been done yet.
     Busy,
     PathTooLong,
+    Unfit,
     Memory(Fault),
 }
 
@@ -30,7 +32,7 @@ impl fmt::Display for JoinError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::TooOld(version) => {
-                write!(f, "CPython {version} takes no probes while it runs: that came with 3.14")
+                write!(f, "CPython {version} takes no probes while it runs: 3.12 is the first that does")
             }
             Self::FreeThreaded => {
                 write!(f, "a free-threaded build takes no probes while it runs: its threads cannot be held still")
@@ -38,8 +40,9 @@ impl fmt::Display for JoinError {
             Self::SwitchedOff => {
                 write!(f, "the process was started with -X disable-remote-debug or PYTHON_DISABLE_REMOTE_DEBUG")
             }
-            Self::Busy => write!(f, "another debugger's request is pending in every thread"),
+            Self::Busy => write!(f, "what another debugger has asked for is still pending"),
             Self::PathTooLong => write!(f, "the path of the session's directory is too long for the interpreter"),
+            Self::Unfit => write!(f, "its interpreter was built in an unusual way"),
             Self::Memory(Fault::Gone) => write!(f, "the process has ended"),
             Self::Memory(_) => write!(f, "the memory of the process cannot be written"),
         }
@@ -60,19 +63,21 @@ impl JoinError {
             Self::PathTooLong => "set TMPDIR to a directory with a short path",
             Self::Busy => "try again once the other debugger is done",
             Self::Memory(_) => "racetrace doctor PID says what is allowed",
-            Self::TooOld(_) | Self::FreeThreaded | Self::SwitchedOff => {
+            Self::TooOld(_) | Self::FreeThreaded | Self::SwitchedOff | Self::Unfit => {
                 "leave --probe out to look in by sampling, or start the program with `racetrace run -- COMMAND`, which is exact"
             }
         }
     }
 }
 
-/// A request that stands in the threads of a process until they have seen it, or until this is dropped.
+/// A request that stands until a thread of the process has seen it, or until this is dropped.
 #[derive(Debug)]
-pub struct Request {
-    memory: ProcessMemory,
-    /// Where the flags of those threads are that were asked.
-    flags: Vec<RemoteAddr>,
+pub struct Request(Mechanism);
+
+#[derive(Debug)]
+enum Mechanism {
+    Debugger(debugger::Request),
+    Pending(pending::Request),
 }
 
 impl Request {
@@ -81,52 +86,22 @@ impl Request {
     /// # Errors
     /// Why the interpreter takes no requests.
     pub fn post(target: &Target, script: &Path) -> Result<Request, JoinError> {
-        let memory = target.process.memory();
-        let support = support(target, &memory)?;
-        let mut path = script.as_os_str().as_bytes().to_vec();
-        path.push(0);
-        if path.len() as u64 > support.script_path_size {
-            return Err(JoinError::PathTooLong);
+        if target.runtime.version.free_threaded {
+            return Err(JoinError::FreeThreaded);
         }
-        let mut request = Request { memory, flags: Vec::new() };
-        for thread in target.python.threads()?.iter().filter(|thread| thread.interpreter.id == 0) {
-            let flag = thread.at.plus(support.pending_call);
-            if memory.u32(flag)? != 0 {
-                continue;
-            }
-            memory.write(thread.at.plus(support.script_path), &path)?;
-            memory.write(flag, &1_u32.to_ne_bytes())?;
-            request.flags.push(flag);
-            // The thread may set other bits at the same moment, and lose one: those are set again as long as there is need.
-            let breaker = thread.at.plus(support.eval_breaker);
-            memory.write(breaker, &[memory.u8(breaker)? | PLEASE_STOP])?;
-        }
-        if request.flags.is_empty() { Err(JoinError::Busy) } else { Ok(request) }
+        let mechanism = match target.runtime.version.minor {
+            ..12 => return Err(JoinError::TooOld(format!("3.{}.{}", target.runtime.version.minor, target.micro))),
+            12 | 13 => Mechanism::Pending(pending::Request::post(target, script)?),
+            14.. => Mechanism::Debugger(debugger::Request::post(target, script)?),
+        };
+        Ok(Request(mechanism))
     }
-}
 
-impl Drop for Request {
-    /// Who has not seen it yet will not.
-    fn drop(&mut self) {
-        for flag in &self.flags {
-            if self.memory.u32(*flag) == Ok(1) {
-                let _ = self.memory.write(*flag, &0_u32.to_ne_bytes());
-            }
+    /// Asks those threads too that have begun since.
+    pub fn renew(&mut self, target: &Target, script: &Path) {
+        match &mut self.0 {
+            Mechanism::Debugger(request) => request.renew(target, script),
+            Mechanism::Pending(request) => request.renew(target),
         }
     }
-}
-
-fn support(target: &Target, memory: &ProcessMemory) -> Result<DebuggerSupport, JoinError> {
-    let version = target.runtime.version;
-    let shown = || format!("3.{}.{}", version.minor, target.micro);
-    let support = debugger_support(memory, target.runtime.at, version.minor)?.ok_or_else(|| JoinError::TooOld(shown()))?;
-    if version.free_threaded {
-        return Err(JoinError::FreeThreaded);
-    }
-    let interpreters = target.python.interpreters()?;
-    let main = interpreters.iter().find(|interpreter| interpreter.id == 0).ok_or(JoinError::Memory(Fault::Gone))?;
-    if memory.u32(main.at.plus(support.enabled))? != 1 {
-        return Err(JoinError::SwitchedOff);
-    }
-    Ok(support)
 }

@@ -41,6 +41,15 @@ FIELDS = [
     ("gil", "last_holder", "struct _gil_runtime_state", "last_holder", 8, LAST),
     ("gil", "locked", "struct _gil_runtime_state", "locked", 8, LAST),
     ("gil", "switch_number", "struct _gil_runtime_state", "switch_number", 8, LAST),
+    ("pending", "calls", "PyInterpreterState", "ceval.pending.calls", 12, 13),
+    ("pending", "call", "struct _pending_call", None, 12, 13),
+    ("pending", "first", "PyInterpreterState", "ceval.pending.first", 12, 13),
+    ("pending", "end", "PyInterpreterState", "ceval.pending.last", 12, 12),
+    ("pending", "end", "PyInterpreterState", "ceval.pending.next", 13, 13),
+    ("pending", "waiting", "PyInterpreterState", "ceval.pending.calls_to_do", 12, 12),
+    ("pending", "waiting", "PyInterpreterState", "ceval.pending.npending", 13, 13),
+    ("pending", "interpreter_breaker", "PyInterpreterState", "ceval.eval_breaker", 12, 12),
+    ("pending", "thread_breaker", "PyThreadState", "eval_breaker", 13, 13),
     ("frame", "code", "PyFrameObject", "f_code", 8, 10),
     ("frame", "code", "struct _PyInterpreterFrame", "f_code", 11, 12),
     ("frame", "code", "struct _PyInterpreterFrame", "f_executable", 13, LAST),
@@ -136,6 +145,9 @@ def styles(minor, free_threaded):
     forms["int"]["tagged"] = minor >= 12
     if free_threaded:
         forms["gil"]["enabled"] = 0
+    # pycore_ceval_state.h: NPENDINGCALLS, PENDINGCALLSARRAYSIZE.
+    if minor in (12, 13):
+        forms["pending"] = {"capacity": 32 if minor == 12 else 300}
     # pycore_frame.h: FRAME_CREATED; FRAME_SUSPENDED and, where it is told apart, FRAME_SUSPENDED_YIELD_FROM.
     if minor >= 11:
         created, suspended = {11: (-2, [-1]), 12: (-2, [-1]), 13: (-3, [-2, -1]), 14: (-3, [-2, -1])}.get(minor, (0, [1, 2]))

@@ -42,6 +42,11 @@ pub fn new_token() -> u64 {
     TOKENS.fetch_add(1, Ordering::Relaxed)
 }
 
+/// The token of the running thread; 0: nobody who waits for its end can name it.
+pub fn own_token() -> u64 {
+    TOKEN.with(Cell::get)
+}
+
 /// The function that the new thread is to run is wrapped, so that the thread says when it begins and ends.
 fn start_thread(call: &Call) -> Obj {
     let Some(fixed) = state::fixed() else { return call.go_on() };
@@ -189,7 +194,11 @@ fn known(object: Obj) -> Option<u64> {
 /// Up to 3.12: the lock whose release says that this thread has ended.
 fn set_sentinel(call: &Call) -> Obj {
     let lock = call.go_on();
-    let token = TOKEN.with(Cell::get);
+    if own_token() == 0 && state::fixed().is_some_and(|fixed| fixed.joined) {
+        // It was started before the agent came, and begins only now.
+        TOKEN.with(|current| current.set(new_token()));
+    }
+    let token = own_token();
     if !lock.is_null() {
         // The main thread has no token: nobody waits for its end.
         follow(lock);
@@ -241,7 +250,7 @@ fn shut_down(call: &Call) -> Obj {
 }
 
 fn joined(fixed: &Fixed, token: u64) {
-    if token == TOKEN.with(Cell::get) {
+    if token == own_token() {
         return;
     }
     thread::outermost(|| {
