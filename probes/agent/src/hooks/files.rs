@@ -18,6 +18,7 @@ const THIN: &[&str] =
 const DEEPEST: usize = 12;
 
 mod exclusion;
+mod locked;
 mod paths;
 mod writes;
 
@@ -40,11 +41,13 @@ pub fn start(layout: &Layout) {
         exchange_all(layout, of(io, class), &[c"write"], writes::write_buffered);
     }
     exchange_all(layout, of(io, c"FileIO"), &[c"write"], writes::write_raw);
-    for class in [c"TextIOWrapper", c"BufferedWriter", c"BufferedRandom", c"FileIO"] {
+    for class in [c"TextIOWrapper", c"BufferedWriter", c"BufferedRandom"] {
         exchange_all(layout, of(io, class), &[c"close"], close);
     }
+    exchange_all(layout, of(io, c"FileIO"), &[c"close"], close_raw);
     exchange_all(layout, os, &[c"write"], writes::write_descriptor);
     exchange_all(layout, os, &[c"open"], open_descriptor);
+    exchange_all(layout, os, &[c"close"], locked::close_descriptor);
     exchange_all(layout, os, &[c"stat", c"lstat", c"access", c"listdir", c"scandir"], paths::check);
     exchange_all(layout, os, &[c"remove", c"unlink", c"rmdir"], paths::remove);
     exchange_all(layout, os, &[c"rename", c"replace", c"link", c"symlink"], paths::rename);
@@ -53,7 +56,7 @@ pub fn start(layout: &Layout) {
 }
 
 pub fn start_locks(layout: &Layout, module: Obj) {
-    exchange_all(layout, module, &[c"flock", c"lockf"], lock_file);
+    exchange_all(layout, module, &[c"flock", c"lockf"], locked::operate);
 }
 
 /// Where in the program's own code we are: its innermost frame, if only thin layers lie above it.
@@ -265,6 +268,12 @@ fn of_descriptor(fd: i32) -> Option<Handle> {
     }
 }
 
+/// What was still in buffers has been written by now.
+fn close_raw(call: &Call) -> Obj {
+    locked::closes(call.receiver);
+    close(call)
+}
+
 fn close(call: &Call) -> Obj {
     let result = call.go_on();
     note(|fixed| {
@@ -277,44 +286,6 @@ fn close(call: &Call) -> Obj {
         let mut slot = ring::slot(Kind::FileClose, thread::tid());
         slot.a = known;
         tasks::say(thread::current(), slot);
-        Some(())
-    });
-    result
-}
-
-/// `fcntl.flock(fd, operation)`, `fcntl.lockf(fd, operation, …)`: one lock for each file, whatever it is opened as.
-fn lock_file(call: &Call) -> Obj {
-    const FILE: u8 = 5;
-    const NEVER: u8 = 2;
-    let result = call.go_on();
-    if result.is_null() {
-        return result;
-    }
-    note(|fixed| {
-        let layout = &fixed.layout;
-        let file = call.argument(0, c"fd");
-        let fd = int(layout, file).map(|fd| fd as i32).or_else(|| descriptor_of(layout, file))?;
-        let handle = of_descriptor(fd)?;
-        let operation = int(layout, call.argument(1, c"cmd"))? as i32;
-        let frame = tasks::current_frame(layout);
-        tasks::strand(fixed, thread::current(), frame);
-        let stack = stacks::stack(fixed, frame, None);
-        let path = std::fs::read_link(format!("/proc/self/fd/{fd}")).ok()?;
-        let path = path.to_string_lossy();
-        let (id, new) = state::with(|state, _| state.objects.file_lock(&mut state.names, handle.inode, &path))?;
-        let say = |kind: Kind, small: u8| {
-            let mut slot = ring::slot(kind, thread::tid());
-            (slot.a, slot.b, slot.small, slot.stack) = (id, handle.inode, small, stack);
-            tasks::say(thread::current(), slot);
-        };
-        if new {
-            say(Kind::LockNew, FILE);
-        }
-        if operation & libc::LOCK_UN != 0 {
-            say(Kind::LockReleased, 0);
-        } else if operation & libc::LOCK_EX != 0 {
-            say(Kind::LockAcquired, if operation & libc::LOCK_NB != 0 { NEVER } else { 0 });
-        }
         Some(())
     });
     result
