@@ -187,6 +187,9 @@ pub struct Window {
     pub switch: Option<Switch>,
     /// A suspension (await, yield) lies on some path inside.
     pub suspends: bool,
+    /// A loop waits for what is checked, and the write takes it back (`while busy: …`, `busy = True`): only another one
+    /// that has waited as well is in its way.
+    pub waits: bool,
     /// What is stored is the result of a task or future that others may wait for, too.
     pub shared: bool,
 }

@@ -332,6 +332,7 @@ fn window(kind: WindowKind, path: &str, switch: Option<SwitchWhy>) -> Plan {
         dominated: true,
         switch: switch.map(|why| Switch { offset: CALL, why }),
         suspends: switch == Some(SwitchWhy::Suspension),
+        waits: false,
         shared: false,
     };
     let check = kind == WindowKind::CheckThenAct;

@@ -21,6 +21,7 @@ use crate::version::Version;
 
 mod fit;
 mod outcome;
+mod wait;
 
 use fit::{check_fits, modify_fits};
 
@@ -61,7 +62,8 @@ pub fn find(facts: &Facts<'_>, dependence: &mut Dependence<'_>) -> (Vec<Window>,
     for group in order.chunk_by(|one, other| group(one) == group(other)) {
         finder.group(group);
     }
-    finder.windows.sort_by_key(|window| (window.write, window.kind, window.reads.first().copied()));
+    // Sampling counts without those that wait.
+    finder.windows.sort_by_key(|window| (window.waits, window.write, window.kind, window.reads.first().copied()));
     (finder.windows, finder.taken)
 }
 
@@ -88,6 +90,7 @@ impl Finder<'_, '_, '_> {
             let Some(write) = accesses.get(*index).filter(|access| access.writes()) else { continue };
             self.modifies(*index, write);
             self.acts(group, *index, write);
+            self.waits(group, *index, write);
             self.selects(*index, write);
             self.empties(group, *index, write);
         }
@@ -108,7 +111,7 @@ impl Finder<'_, '_, '_> {
                 reads.push((access.key, read));
             }
         }
-        self.windows_of(WindowKind::ReadModifyWrite, reads, &[], index, write);
+        self.windows_of(WindowKind::ReadModifyWrite, reads, &[], index, write, false);
     }
 
     /// Check-then-act: branches that depend on reads lead to the write.
@@ -140,7 +143,7 @@ impl Finder<'_, '_, '_> {
                 reads.push((access.map_or(NOTHING, |access| access.key), read));
             }
         }
-        self.windows_of(WindowKind::CheckThenAct, reads, group, index, write);
+        self.windows_of(WindowKind::CheckThenAct, reads, group, index, write, false);
     }
 
     /// What is taken out (or put into a queue that may be full) is not there any more, and the code is ready for that.
@@ -171,7 +174,7 @@ impl Finder<'_, '_, '_> {
                 reads.push((NOTHING, read));
             }
         }
-        self.windows_of(WindowKind::CheckThenAct, reads, &[], index, write);
+        self.windows_of(WindowKind::CheckThenAct, reads, &[], index, write, false);
     }
 
     /// Read-modify-write without a value: all elements are read, and then thrown away, with what has come since
@@ -187,7 +190,7 @@ impl Finder<'_, '_, '_> {
             .filter(|read| accesses.get(**read).is_some_and(|access| self.same(access, **read, write) && takes_all(access)))
             .map(|read| (NOTHING, *read))
             .collect();
-        self.windows_of(WindowKind::ReadModifyWrite, reads, &[], index, write);
+        self.windows_of(WindowKind::ReadModifyWrite, reads, &[], index, write, false);
     }
 
     /// Other writes of the same item or variable, which end what a check said about it. Counting checks go on.
@@ -201,7 +204,15 @@ impl Finder<'_, '_, '_> {
     }
 
     /// One window for each key that is read: a later check of the same key replaces an earlier one.
-    fn windows_of(&mut self, kind: WindowKind, mut reads: Vec<(Ident, usize)>, group: &[usize], index: usize, write: &Access) {
+    fn windows_of(
+        &mut self,
+        kind: WindowKind,
+        mut reads: Vec<(Ident, usize)>,
+        group: &[usize],
+        index: usize,
+        write: &Access,
+        waits: bool,
+    ) {
         reads.sort_unstable();
         reads.dedup();
         for same in reads.chunk_by(|one, other| one.0 == other.0) {
@@ -227,6 +238,7 @@ impl Finder<'_, '_, '_> {
                 dominated: region.dominated,
                 switch,
                 suspends,
+                waits,
                 shared: depend::stored(flow, write).first().is_some_and(|value| is_shared_result(self.facts, *value)),
             });
         }

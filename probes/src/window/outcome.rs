@@ -90,7 +90,7 @@ impl Finder<'_, '_, '_> {
     }
 
     /// Which value a branch tests, and whether it is true on that side (`None` counts as false).
-    fn tested(&self, side: Side) -> Option<(Value, bool)> {
+    pub(super) fn tested(&self, side: Side) -> Option<(Value, bool)> {
         let flow = self.facts.flow;
         let last = flow.blocks.get(side.block as usize)?.end.checked_sub(1)? as usize;
         let jumps_if = match flow.list().get(last)?.op {
@@ -130,7 +130,7 @@ impl Finder<'_, '_, '_> {
     }
 
     /// The truth of the constant that a write stores.
-    fn stored_truth(&self, write: &Access) -> Option<bool> {
+    pub(super) fn stored_truth(&self, write: &Access) -> Option<bool> {
         let value = *depend::stored(self.facts.flow, write).first()?;
         if let Some(Thing::Small(number)) = self.facts.idents.thing(self.facts.idents.of(value)) {
             return Some(number != 0);
@@ -149,14 +149,17 @@ impl Finder<'_, '_, '_> {
         let Some(branch) = self.facts.flow.blocks.get(side.block as usize) else { return false };
         let other = if side.jump { branch.next } else { branch.jump };
         let from = self.facts.flow.block_of.get(write as usize).copied().unwrap_or(NOWHERE);
-        let same_test = |block: u32| {
-            let tested = |block| self.facts.flow.condition(block).map(|value| self.facts.idents.of(value));
-            block == side.block || tested(block).is_some_and(|ident| ident != NOTHING && Some(ident) == tested(side.block))
-        };
+        let same_test = |block: u32| self.tests_the_same(side.block, block);
         self.reaches(from, &same_test) && !self.reaches(other, &same_test)
     }
 
-    fn reaches(&self, from: u32, goal: &dyn Fn(u32) -> bool) -> bool {
+    /// Do both blocks end in a branch on the same value? The compiler may put a loop's test in two places.
+    pub(super) fn tests_the_same(&self, one: u32, other: u32) -> bool {
+        let tested = |block| self.facts.flow.condition(block).map(|value| self.facts.idents.of(value));
+        one == other || tested(other).is_some_and(|ident| ident != NOTHING && Some(ident) == tested(one))
+    }
+
+    pub(super) fn reaches(&self, from: u32, goal: &dyn Fn(u32) -> bool) -> bool {
         let mut seen = vec![from as usize];
         let mut at = 0;
         while let Some(block) = seen.get(at).copied() {

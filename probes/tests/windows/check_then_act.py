@@ -210,3 +210,26 @@ def attached(self, name):
     if not hasattr(self, name):  # @a
         work()
         setattr(self, name, [])  # cta self.? <- a breaks
+
+
+class Gate:
+    def pass_alone(self):
+        while self.busy:  # @a
+            work()
+        self.busy = True  # cta self.busy <- a latent
+        work()
+        self.busy = False
+
+    def after_a_while(self):
+        while True:
+            if not self.busy:  # @a
+                break
+            work()
+        work()
+        self.busy = True  # cta self.busy <- a breaks
+
+    async def alone(self):
+        while self.busy:  # @a
+            await work()
+        await work()
+        self.busy = True  # cta self.busy <- a breaks awaits

@@ -170,3 +170,15 @@ def other_attribute(o, name, other):
 def first_of_a_table(table, line):
     if table[0]:
         line.pop()
+
+
+def keeps_what_it_waited_for(o):
+    while not o.ready:
+        work()
+    o.ready = True
+
+
+def waits_for_something_else(o):
+    while o.busy:
+        work()
+    o.other = True

@@ -129,6 +129,13 @@ impl Case<'_> {
         kind.unwrap_or(WindowKind::ReadModifyWrite)
     }
 
+    /// Whoever ends the wait does what is expected of it.
+    fn waits(&self, which: Which) -> bool {
+        let Which::Window(code, index) = which else { return false };
+        let definitions = self.world.definitions(self.process);
+        definitions.and_then(|definitions| definitions.window(code, index)).is_some_and(|window| window.waits)
+    }
+
     /// One is certainly over before the other begins.
     fn ordered(&self, window: &Closed, access: &Past, latest: Latest) -> bool {
         let (moment, now) = match latest {
@@ -174,7 +181,7 @@ impl Case<'_> {
     /// Can the access break what the window relies on? A check that lets something be taken away is not hurt by more
     /// being added, nor the other way round.
     fn conflicts(&self, window: &Closed, access: &Past) -> bool {
-        if access.action == Action::Read {
+        if access.action == Action::Read || (self.waits(window.which) && access.site != window.write.site) {
             return false;
         }
         let container = self.world.shape(self.process, self.object).is_none_or(|shape| {
