@@ -11,7 +11,7 @@ use crate::ffi::{self, Obj};
 use crate::hooks::{dealloc, locks};
 use crate::layout::{Layout, type_flag, type_slot};
 use crate::names::{self, Names};
-use crate::table::Table;
+use crate::table::{Table, mix2};
 use crate::{codes, object, ring, state, thread};
 
 const OBJECTS: usize = 1 << 18;
@@ -66,6 +66,9 @@ impl TypeInfo {
         }
     }
 }
+
+/// Tells streams from locks on files of the same number.
+const STREAM: u64 = 0x7374_7265_616d;
 
 impl Objects {
     pub fn new() -> Objects {
@@ -147,15 +150,24 @@ impl Objects {
 
     /// The id of the lock on a file, and whether it is new. Files have no address: an odd word stands for one.
     pub fn file_lock(&mut self, names: &mut Names, inode: u64, path: &str) -> (u64, bool) {
-        if let Some(id) = self.ids.get(inode | 1) {
+        self.without_address(names, inode | 1, shape::LOCK, ["flock", path])
+    }
+
+    /// The id of a pipe or a pair of sockets as a channel.
+    pub fn stream(&mut self, names: &mut Names, inode: u64) -> u64 {
+        self.without_address(names, mix2(inode, STREAM) | 1, shape::OTHER, ["stream", ""]).0
+    }
+
+    fn without_address(&mut self, names: &mut Names, word: u64, shape: u8, [kind, label]: [&str; 2]) -> (u64, bool) {
+        if let Some(id) = self.ids.get(word) {
             return (id, false);
         }
         let id = self.next;
         self.next += 1;
-        self.ids.set(inode | 1, id);
+        self.ids.set(word, id);
         let mut slot = ring::slot(Kind::Object, thread::tid());
-        (slot.a, slot.small) = (id, shape::LOCK);
-        (slot.word, slot.b) = (names.text("flock"), u64::from(names.text(path)));
+        (slot.a, slot.small) = (id, shape);
+        (slot.word, slot.b) = (names.text(kind), u64::from(names.text(label)));
         ring::push(slot);
         (id, true)
     }

@@ -332,6 +332,12 @@ pub fn item(fixed: &Fixed, kind: Kind, subject: Obj, item: Obj) {
     tell(kind, channel_of(fixed, subject), item);
 }
 
+/// A signal through a pipe or a pair of sockets, by its inode.
+pub fn stream(kind: Kind, inode: u64) {
+    let known = state::with(|state, _| state.objects.stream(&mut state.names, inode));
+    tell(kind, known.unwrap_or(0), std::ptr::null_mut());
+}
+
 /// The id of the object's lifetime; 0 if it cannot be followed.
 fn channel_of(fixed: &Fixed, subject: Obj) -> u64 {
     let layout = &fixed.layout;

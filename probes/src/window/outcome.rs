@@ -150,7 +150,7 @@ impl Finder<'_, '_, '_> {
         let other = if side.jump { branch.next } else { branch.jump };
         let from = self.facts.flow.block_of.get(write as usize).copied().unwrap_or(NOWHERE);
         let same_test = |block: u32| self.tests_the_same(side.block, block);
-        self.reaches(from, &same_test) && !self.reaches(other, &same_test)
+        self.reaches(from, NOWHERE, &same_test) && !self.reaches(other, NOWHERE, &same_test)
     }
 
     /// Do both blocks end in a branch on the same value? The compiler may put a loop's test in two places.
@@ -159,7 +159,8 @@ impl Finder<'_, '_, '_> {
         one == other || tested(other).is_some_and(|ident| ident != NOTHING && Some(ident) == tested(one))
     }
 
-    pub(super) fn reaches(&self, from: u32, goal: &dyn Fn(u32) -> bool) -> bool {
+    /// Is there a way from one block to such another, around `avoided`?
+    pub(super) fn reaches(&self, from: u32, avoided: u32, goal: &dyn Fn(u32) -> bool) -> bool {
         let mut seen = vec![from as usize];
         let mut at = 0;
         while let Some(block) = seen.get(at).copied() {
@@ -168,7 +169,7 @@ impl Finder<'_, '_, '_> {
                 return true;
             }
             for next in self.facts.flow.blocks.get(block).into_iter().flat_map(Block::successors) {
-                if seen.len() < MOST_BLOCKS && !seen.contains(&next) {
+                if seen.len() < MOST_BLOCKS && next != avoided as usize && !seen.contains(&next) {
                     seen.push(next);
                 }
             }

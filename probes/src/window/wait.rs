@@ -39,6 +39,6 @@ impl Finder<'_, '_, '_> {
         let Some(branch) = self.facts.flow.blocks.get(side.block as usize) else { return false };
         let (onwards, around) = if side.jump { (branch.jump, branch.next) } else { (branch.next, branch.jump) };
         let again = |block: u32| self.tests_the_same(side.block, block);
-        self.reaches(around, &again) && self.reaches(onwards, &|block| block == write) && !self.reaches(onwards, &again)
+        around != write && self.reaches(around, write, &again) && self.reaches(onwards, NOWHERE, &|block| block == write)
     }
 }

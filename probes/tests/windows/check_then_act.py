@@ -229,7 +229,12 @@ class Gate:
         self.busy = True  # cta self.busy <- a breaks
 
     async def alone(self):
-        while self.busy:  # @a
+        for _ in range(9):
+            while self.busy:  # @a
+                await work()
             await work()
-        await work()
-        self.busy = True  # cta self.busy <- a breaks awaits
+            if self.busy:
+                print("again")
+            self.busy = True  # cta self.busy <- a breaks awaits
+            await work()
+            self.busy = False

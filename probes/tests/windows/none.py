@@ -182,3 +182,10 @@ def waits_for_something_else(o):
     while o.busy:
         work()
     o.other = True
+
+
+def shows_and_sets(o, things):
+    for thing in things:
+        if o.busy:
+            work()
+        o.busy = True

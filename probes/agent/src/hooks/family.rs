@@ -6,7 +6,7 @@ use std::ffi::CStr;
 use racetrace_probes::wire::Kind;
 
 use crate::ffi::{self, Obj};
-use crate::hooks::{Call, exchange_all, of};
+use crate::hooks::{Call, exchange_all, of, streams};
 use crate::layout::Layout;
 use crate::state::{self, Fixed};
 use crate::table::mix2;
@@ -24,6 +24,7 @@ pub fn start_sockets(layout: &Layout, module: Obj) {
     let class = of(module, c"socket");
     let names: &[&CStr] = &[c"recv", c"recv_into", c"recvfrom", c"recvfrom_into", c"recvmsg", c"_accept"];
     exchange_all(layout, class, names, receives);
+    streams::start_sockets(layout, module, class);
 }
 
 /// `_multiprocessing.SemLock`.
@@ -35,17 +36,25 @@ pub fn start_semaphores(layout: &Layout, module: Obj) {
 
 /// Says that something came in.
 fn heard() {
+    hears(|| {});
+}
+
+/// The same, and from whom.
+fn hears(from: impl FnOnce()) {
     let Some(fixed) = state::fixed() else { return };
     thread::outermost(|| {
         tasks::strand(fixed, thread::current(), tasks::current_frame(&fixed.layout));
         tasks::say(thread::current(), ring::slot(Kind::Hear, thread::tid()));
+        from();
     });
 }
 
 fn receives(call: &Call) -> Obj {
     let result = call.go_on();
-    if !result.is_null() {
-        heard();
+    if !result.is_null()
+        && let Some(fixed) = state::fixed()
+    {
+        comes_in(streams::descriptor(&fixed.layout, call.receiver));
     }
     result
 }
@@ -102,8 +111,8 @@ fn reads_descriptor(call: &Call) -> Obj {
         let fd = call.argument(0, c"fd");
         let number =
             (!fd.is_null() && fixed.layout.type_of(fd) == object!(PyLong_Type)).then(|| names::small_int(&fixed.layout, fd));
-        if number.flatten().is_some_and(|fd| comes_from_outside(fd as i32)) {
-            heard();
+        if let Some(fd) = number.flatten() {
+            comes_in(fd as i32);
         }
     }
     result
@@ -117,18 +126,15 @@ fn reads_file(call: &Call) -> Obj {
     {
         // SAFETY: a `FileIO` has its descriptor after the header.
         let fd: i32 = unsafe { ffi::field(call.receiver, fixed.layout.header) };
-        if comes_from_outside(fd) {
-            heard();
-        }
+        comes_in(fd);
     }
     result
 }
 
-fn comes_from_outside(fd: i32) -> bool {
-    // SAFETY: a system call that only asks about a descriptor.
-    unsafe {
-        let mut status: libc::stat = std::mem::zeroed();
-        libc::fstat(fd, &raw mut status) == 0 && status.st_mode & libc::S_IFMT != libc::S_IFREG
+/// Something has come in by a descriptor; what comes out of a file was not sent.
+fn comes_in(fd: i32) {
+    if let Some(status) = streams::status(fd).filter(|status| status.st_mode & libc::S_IFMT != libc::S_IFREG) {
+        hears(|| streams::came(&status));
     }
 }
 

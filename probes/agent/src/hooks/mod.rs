@@ -10,6 +10,7 @@ pub mod family;
 pub mod files;
 pub mod locks;
 pub mod queues;
+pub mod streams;
 pub mod threads;
 pub mod waiting;
 pub mod word;

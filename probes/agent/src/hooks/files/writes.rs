@@ -4,9 +4,9 @@ use std::ffi::{c_int, c_void};
 
 use racetrace_probes::wire::Kind;
 
-use super::{Handle, describe, int, note, of_descriptor};
+use super::{Handle, describe, descriptor_of, int, note, of_descriptor};
 use crate::ffi::{self, Obj};
-use crate::hooks::Call;
+use crate::hooks::{Call, streams};
 use crate::layout::Layout;
 use crate::state::Fixed;
 use crate::{names, object, ring, stacks, tasks, thread};
@@ -29,7 +29,13 @@ pub(super) fn write_raw(call: &Call) -> Obj {
 
 fn write(call: &Call, level: u8) -> Obj {
     note(|fixed| {
-        let handle = describe(fixed, call.receiver)?;
+        let Some(handle) = describe(fixed, call.receiver) else {
+            return if level == level::SYSTEM {
+                streams::goes(fixed, descriptor_of(&fixed.layout, call.receiver)?)
+            } else {
+                None
+            };
+        };
         say_write(fixed, handle, level, call.argument(0, c"text"))
     });
     call.go_on()
@@ -37,7 +43,8 @@ fn write(call: &Call, level: u8) -> Obj {
 
 pub(super) fn write_descriptor(call: &Call) -> Obj {
     note(|fixed| {
-        let handle = of_descriptor(int(&fixed.layout, call.argument(0, c"fd"))? as i32)?;
+        let fd = int(&fixed.layout, call.argument(0, c"fd"))? as i32;
+        let Some(handle) = of_descriptor(fd) else { return streams::goes(fixed, fd) };
         say_write(fixed, handle, level::SYSTEM, call.argument(1, c"data"))
     });
     call.go_on()
