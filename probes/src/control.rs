@@ -37,7 +37,9 @@ impl Control {
     /// `roots` are the blocks that control enters by: the first, and the handlers.
     #[must_use]
     pub fn new(blocks: &[Block], roots: &[u32]) -> Control {
-        let order = post_order(blocks.len(), roots, |block| successors(blocks, block));
+        // What a handler alone reaches comes before the rest, which it may lead back into: an await has one for `throw`.
+        let entered: Vec<u32> = roots.iter().rev().copied().collect();
+        let order = post_order(blocks.len(), &entered, |block| successors(blocks, block));
         let mut position = vec![NONE; blocks.len()];
         for (place, block) in order.iter().rev().enumerate() {
             set(&mut position, *block, place as u32);
@@ -101,7 +103,7 @@ fn set(list: &mut [u32], index: u32, value: u32) {
     }
 }
 
-/// Post-order of what `roots` reach; the first root's part comes last. Without recursion: code may be deep.
+/// Post-order of what `roots` reach, the last root first. Without recursion: code may be deep.
 fn post_order<I: Iterator<Item = u32>>(count: usize, roots: &[u32], successors: impl Fn(u32) -> I) -> Vec<u32> {
     let mut seen = vec![false; count];
     let mut order = Vec::with_capacity(count);

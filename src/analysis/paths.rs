@@ -41,6 +41,8 @@ struct Change {
     point: Point,
     effect: PathEffect,
     number: u64,
+    /// It only made the check of a window, and found what that one's act had left: it would have acted, too.
+    only_checked: bool,
 }
 
 #[derive(Debug, Default)]
@@ -68,6 +70,7 @@ impl Detector for Paths {
             Event::PathCheck { path, stack, .. } => {
                 let Some(point) = Point::of(world, record, *stack) else { return };
                 let changes = self.number;
+                self.checked(world, record.process, world.text(record.process, *path), &point, findings);
                 let path = self.path(world.text(record.process, *path));
                 let check = Check { process: record.process, point, changes };
                 keep_last(&mut path.checks, KEPT, check, |a, b| {
@@ -141,6 +144,19 @@ impl Paths {
         keep_last(&mut path.windows, KEPT, window, |a, b| a.used.strand == b.used.strand && a.used.stack == b.used.stack);
     }
 
+    /// The same check that others began with. Had it come a little earlier, both would have acted.
+    fn checked(&mut self, world: &World, process: ProcessId, name: &str, point: &Point, findings: &mut Findings) {
+        let Some(path) = self.paths.get(name) else { return };
+        let site = world.site_id(process, point.stack);
+        for window in path.windows.iter().filter(|window| window.process == process && undoes(window.effect, window.effect)) {
+            let Window { effect, .. } = *window;
+            let would = Change { process, point: point.clone(), effect, number: self.number, only_checked: true };
+            if site.is_some() && world.site_id(process, window.check.stack) == site && can_land(world, window, &would) {
+                tell(world, name, window, &would, Evidence::Possible, findings);
+            }
+        }
+    }
+
     fn changed(
         &mut self,
         world: &World,
@@ -151,7 +167,7 @@ impl Paths {
         findings: &mut Findings,
     ) {
         self.number += 1;
-        let change = Change { process, point, effect, number: self.number };
+        let change = Change { process, point, effect, number: self.number, only_checked: false };
         let path = self.path(name);
         for window in path.windows.iter().filter(|window| undoes(effect, window.effect) && can_land(world, window, &change)) {
             tell(world, name, window, &change, Evidence::Possible, findings);
@@ -239,7 +255,9 @@ fn tell(world: &World, path: &str, window: &Window, change: &Change, evidence: E
         return;
     }
     let name = naming::base(path).to_owned();
-    let (does, did) = (acts(window.effect), acts(change.effect));
+    let does = acts(window.effect);
+    let did = if change.only_checked { "makes the same check" } else { acts(change.effect) };
+    let did_it = if change.only_checked { did.to_owned() } else { format!("{did} it") };
     let access = |role, what: &str, point: &Point| {
         describe::access(world, Act { role, what, strand: point.strand, stack: point.stack, held: point.held() })
     };
@@ -247,6 +265,8 @@ fn tell(world: &World, path: &str, window: &Window, change: &Change, evidence: E
     let observed = evidence == Evidence::Observed;
     let message = if observed {
         format!("{who} checks {name} and then {does} it, but {other} {did} it in between")
+    } else if change.only_checked {
+        format!("{who} checks {name} and then {does} it; {other} {did}, and nothing keeps both from passing it")
     } else {
         format!("{who} checks {name} and then {does} it, and nothing keeps {other}, which {did} it, from doing so in between")
     };
@@ -259,7 +279,7 @@ fn tell(world: &World, path: &str, window: &Window, change: &Change, evidence: E
         accesses: vec![
             access("check", "asks about the path", &window.check),
             access("act", &format!("{does} it"), &window.used),
-            access("conflict", &format!("{did} it"), &change.point),
+            access("conflict", &did_it, &change.point),
         ],
         why: Some("the file system can change between two calls, whoever asked first".to_owned()),
         observed: observed.then(|| format!("{other} {did} it between the check and the act")),
@@ -270,10 +290,10 @@ fn tell(world: &World, path: &str, window: &Window, change: &Change, evidence: E
         let scenes = [Scene::of(&window.check, 0, "check"), Scene::of(&change.point, 2, did), Scene::of(&window.used, 1, does)];
         made.timeline = picture::timeline(world, &scenes);
     } else {
-        let (mine, undoing) = (window.check.strand, format!("{did} it"));
+        let mine = window.check.strand;
         let steps = [
             (0, mine, "asks about the path"),
-            (2, change.point.strand, undoing.as_str()),
+            (2, change.point.strand, did_it.as_str()),
             (1, mine, "acts on the outdated answer"),
         ];
         made.interleaving = interleaving::turns(world, &steps);

@@ -238,3 +238,17 @@ class Gate:
             self.busy = True  # cta self.busy <- a breaks awaits
             await work()
             self.busy = False
+
+
+class Pages:
+    async def rows(self):
+        while self.at < 9:  # @a
+            await self.fetch()
+            self.at = await self.fetch()  # cta self.at <- a breaks awaits
+
+    async def pages(self):
+        while self.at < 9:  # @a; @b
+            page = await self.fetch()
+            self.at += page  # cta self.at <- a,b breaks awaits; rmw self.at <- . latent
+            for row in page:
+                yield row

@@ -149,3 +149,24 @@ fn tasks_without_an_await_between_check_and_act_are_silent() {
     }
     assert!(story.verdicts().is_empty());
 }
+
+#[test]
+fn who_comes_too_late_to_act_makes_it_possible() {
+    for (effect, verdicts) in [(PathEffect::MakeDirectory, vec![POSSIBLE]), (PathEffect::Open, vec![])] {
+        let mut story = threads(&[2, 3]);
+        asks(&mut story, 2);
+        acts(&mut story, 2, effect);
+        asks(&mut story, 3);
+        assert_eq!(story.verdicts(), verdicts);
+    }
+}
+
+#[test]
+fn who_asks_elsewhere_does_not_make_it_possible() {
+    let mut story = threads(&[2, 3]);
+    asks(&mut story, 2);
+    acts(&mut story, 2, PathEffect::Create);
+    let elsewhere = story.at("report", 3);
+    story.asks(3, PATH, elsewhere);
+    assert!(story.verdicts().is_empty());
+}
