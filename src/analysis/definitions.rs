@@ -8,7 +8,7 @@ use std::sync::{Arc, OnceLock};
 
 use racetrace_probes::lines::Lines;
 use racetrace_probes::method::{self, Touch};
-use racetrace_probes::plan::{Operation, Plan, Span, Window, plan};
+use racetrace_probes::plan::{Operation, Plan, Span, Window, WindowKind, plan};
 use racetrace_probes::version::Version;
 use rustc_hash::FxHashMap;
 
@@ -40,6 +40,8 @@ pub struct Site {
     pub shrinks: bool,
     /// It opens some window of its code.
     pub opens: bool,
+    /// The window is a check and what follows from it.
+    pub opens_check: bool,
     /// Windows that it closes, as indexes into the plan's.
     pub closes: Vec<u16>,
     /// The path is `self.…` (the first argument) in a function that makes the object.
@@ -282,6 +284,7 @@ impl Definitions {
             grows: false,
             shrinks: false,
             opens: false,
+            opens_check: false,
             closes: Vec::new(),
             constructs: false,
             says_alive: false,
@@ -309,6 +312,8 @@ impl Definitions {
         }
         let windows = || entry.plan.windows.iter().zip(0u16..);
         site.opens = windows().any(|(window, _)| window.reads.contains(&offset));
+        let checks = |window: &Window| window.kind == WindowKind::CheckThenAct && window.reads.contains(&offset);
+        site.opens_check = windows().any(|(window, _)| checks(window));
         site.closes = windows().filter(|(window, _)| window.write == offset).map(|(_, index)| index).collect();
         let spans = || entry.plan.spans.iter().zip(0u16..);
         site.span_reads = spans().filter(|(span, _)| span.read == offset).map(|(_, index)| index).collect();

@@ -175,7 +175,7 @@ impl Windows {
             }
         }
         if shared {
-            if site.opens && site.checks {
+            if site.opens_check {
                 let mut found = Found { now, keys: &mut self.keys, findings, told: SmallVec::new() };
                 found.check_against_windows(shadow, &past);
             }
