@@ -33,7 +33,7 @@ pub struct Site {
     pub returns: bool,
     /// How well the path names its object: see [`super::naming`].
     pub rank: u8,
-    /// The path is an attribute of the first argument.
+    /// The path is an attribute of the first argument, whose type is not known yet.
     pub of_self: bool,
     /// A method called here adds elements, or takes some away (as far as its name says).
     pub grows: bool,
@@ -202,8 +202,11 @@ impl Definitions {
         self.codes.get(&code)?.plan.spans.get(usize::from(index))
     }
 
-    pub(super) fn learn_self_type(&mut self, code: CodeId, type_name: TextId) {
-        if let Some(entry) = self.codes.get_mut(&code) {
+    /// An object of that type was seen to be the first argument of the site's function. The site has nothing more to tell.
+    pub(super) fn learn_self_type(&mut self, site: SiteId, type_name: TextId) {
+        let Some(site) = self.sites.get_mut(site as usize) else { return };
+        site.of_self = false;
+        if let Some(entry) = self.codes.get_mut(&site.code) {
             entry.self_type.get_or_insert(type_name);
         }
     }

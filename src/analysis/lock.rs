@@ -2,6 +2,8 @@
 //! have published. It does not judge; windows and the lock-order detector do.
 
 use std::collections::VecDeque;
+use std::ops::Deref;
+use std::sync::Arc;
 
 use rustc_hash::FxHashMap;
 
@@ -25,6 +27,37 @@ pub struct Held {
     pub again: u32,
     /// It keeps others out: not a semaphore with several places, not a lock that is used as a signal.
     pub excludes: bool,
+}
+
+/// The locks that a strand held at some moment, as a value to keep: mostly none or one, for which nothing is allocated.
+#[derive(Debug, Clone, Default)]
+pub enum Holding {
+    #[default]
+    Nothing,
+    One(Held),
+    Several(Arc<[Held]>),
+}
+
+impl Holding {
+    pub fn of(held: &[Held]) -> Holding {
+        match held {
+            [] => Holding::Nothing,
+            [one] => Holding::One(*one),
+            several => Holding::Several(Arc::from(several)),
+        }
+    }
+}
+
+impl Deref for Holding {
+    type Target = [Held];
+
+    fn deref(&self) -> &[Held] {
+        match self {
+            Holding::Nothing => &[],
+            Holding::One(one) => std::slice::from_ref(one),
+            Holding::Several(several) => several,
+        }
+    }
 }
 
 /// A part of an object of the lock's process.
@@ -78,6 +111,11 @@ impl Lock {
         if self.writes.len() <= SECTION_PARTS && self.writes.last() != Some(&part) && !self.writes.contains(&part) {
             self.writes.push(part);
         }
+    }
+
+    /// Did critical sections that wrote that part publish what they knew?
+    pub(super) fn has_published(&self, part: &Part) -> bool {
+        self.overflow.is_some() || self.published.contains_key(part)
     }
 
     /// Nobody will acquire it again: what its sections published is of no use any more.

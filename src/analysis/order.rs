@@ -309,8 +309,7 @@ impl World {
             object.named_by = Some(site_id);
         }
         if site.of_self && object.shape == Shape::Instance {
-            let (code, type_name) = (site.code, object.type_name);
-            process.definitions.learn_self_type(code, type_name);
+            process.definitions.learn_self_type(site_id, object.type_name);
         }
     }
 }

@@ -1,10 +1,8 @@
 //! A strand's place in time, as a value to keep: for detectors that compare what happened at different times. Which of
 //! two things could have come first is answered here; what follows from it is the detectors' business.
 
-use std::sync::Arc;
-
 use super::clock::Stamp;
-use super::lock::Held;
+use super::lock::{Held, Holding};
 use super::strand::StrandId;
 use super::world::World;
 use crate::event::{Record, StackId};
@@ -18,7 +16,7 @@ pub struct Point {
     pub stack: StackId,
     pub time: u64,
     pub at: Stamp,
-    pub held: Option<Arc<[Held]>>,
+    pub held: Holding,
     /// How often the strand has given way to others of its event loop.
     pub turns: u64,
 }
@@ -40,7 +38,7 @@ impl Point {
     }
 
     pub fn held(&self) -> &[Held] {
-        self.held.as_deref().unwrap_or_default()
+        &self.held
     }
 
     /// Strands of one event loop only switch where one gives way: did this one, until then?
@@ -55,11 +53,10 @@ impl Point {
 
     /// A lock that this strand held from here to `until` without a break, and `other` at its point.
     pub fn is_guarded(&self, until: &Point, other: &Point) -> bool {
-        let (Some(first), Some(last), Some(others)) = (&self.held, &until.held, &other.held) else { return false };
-        first.iter().any(|held| {
+        self.held.iter().any(|held| {
             held.excludes
-                && last.iter().any(|hold| hold.acquisition == held.acquisition)
-                && others.iter().any(|hold| hold.lock == held.lock)
+                && until.held.iter().any(|hold| hold.acquisition == held.acquisition)
+                && other.held.iter().any(|hold| hold.lock == held.lock)
         })
     }
 }

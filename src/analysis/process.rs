@@ -3,7 +3,6 @@
 use std::collections::VecDeque;
 
 use rustc_hash::{FxHashMap, FxHashSet};
-use smallvec::SmallVec;
 
 use super::clock::{Knowledge, Moment, Stamp, Told};
 use super::definitions::{Definitions, SiteId};
@@ -49,12 +48,15 @@ pub struct Object {
     pub named_by: Option<SiteId>,
     pub(super) name_rank: u8,
     /// Parts whose checks in critical sections gave order to something else: they themselves get no order from that.
-    pub(super) sources: SmallVec<[KeyId; 1]>,
+    pub(super) sources: FxHashSet<KeyId>,
 }
+
+/// Such parts that are remembered of one object: of the others, what is in order with them stays in order.
+pub(super) const SOURCES: usize = 4096;
 
 impl Object {
     pub(super) fn new(shape: Shape, type_name: TextId, label: Option<TextId>) -> Object {
-        Object { shape, type_name, label, named_by: None, name_rank: 0, sources: SmallVec::new() }
+        Object { shape, type_name, label, named_by: None, name_rank: 0, sources: FxHashSet::default() }
     }
 }
 

@@ -1,11 +1,11 @@
 //! Strands: OS threads and asyncio tasks, with their clocks and the locks they hold. A strand's number is used again
 //! after it has ended and been forgotten, with another generation. Which events change them is the world's business.
 
+use std::cell::OnceCell;
 use std::collections::VecDeque;
-use std::sync::{Arc, OnceLock};
 
 use super::clock::{Clock, Knowledge, Known, Moment, Stamp, Told};
-use super::lock::Held;
+use super::lock::{Held, Holding};
 use crate::event::{Awaited, Patience, ProcessId, StackId, TaskId, TextId, ThreadToken, Tid};
 
 /// The name of a strand that nobody has named: never defined.
@@ -54,7 +54,7 @@ pub struct Strand {
     pub birth: Option<Known>,
     pub held: Vec<Held>,
     /// `held` as a value to keep, made when it is first asked for.
-    snapshot: OnceLock<Option<Arc<[Held]>>>,
+    snapshot: OnceCell<Holding>,
     pub waiting: Option<Waiting>,
     pub blocked: Option<Blocked>,
     /// How often it gave way to others of its event loop.
@@ -138,13 +138,13 @@ impl Jobs {
 
 impl Strand {
     /// The locks it holds now, as a value to keep.
-    pub fn snapshot(&self) -> Option<Arc<[Held]>> {
-        self.snapshot.get_or_init(|| (!self.held.is_empty()).then(|| Arc::from(self.held.as_slice()))).clone()
+    pub fn snapshot(&self) -> Holding {
+        self.snapshot.get_or_init(|| Holding::of(&self.held)).clone()
     }
 
     /// To be called after each change of `held`.
     pub(super) fn held_changed(&mut self) {
-        self.snapshot = OnceLock::new();
+        self.snapshot = OnceCell::new();
     }
 
     /// Did both live at one time, as far as was seen?
@@ -200,7 +200,7 @@ impl Strands {
             clock: new.clock,
             birth: new.birth,
             held: Vec::new(),
-            snapshot: OnceLock::new(),
+            snapshot: OnceCell::new(),
             waiting: None,
             blocked: None,
             turns: 0,

@@ -3,6 +3,7 @@
 
 use super::super::history::{Step, What};
 use super::super::lock::{Held, LockId, Part};
+use super::super::process::SOURCES;
 use super::super::strand::StrandId;
 use super::super::world::World;
 use crate::event::{Access, Action, KeyId, LockKind, ObjectId, ProcessId, StackId};
@@ -73,7 +74,7 @@ impl World {
                 strand_state.held.retain(|entry| entry.lock != lock);
                 std::mem::replace(&mut held.holders, others)
             }
-            None if held.excludes() => std::mem::take(&mut held.holders),
+            None if held.excludes() && !held.holders.is_empty() => std::mem::take(&mut held.holders),
             None => Vec::new(),
         };
         held.holders.push(strand);
@@ -180,8 +181,10 @@ impl World {
         if access.action == Action::Read {
             let Some(site) = self.site(process, access.stack) else { return };
             let (checks, returns) = (site.checks, site.returns);
+            let tells = |lock: LockId| self.locks.get(lock).is_some_and(|lock| lock.has_published(&part));
             let followed = held()
-                .filter(|held| checks || (returns && self.is_taken_by_caller(process, access.stack, held.stack)))
+                .filter(|held| (checks || returns) && tells(held.lock))
+                .filter(|held| checks || self.is_taken_by_caller(process, access.stack, held.stack))
                 .map(|held| held.lock)
                 .collect::<smallvec::SmallVec<[LockId; 4]>>();
             for lock in followed {
@@ -222,9 +225,9 @@ impl World {
         let process = strand.process;
         if news
             && let Some(object) = self.process_mut(process).and_then(|process| process.objects.get_mut(&part.0))
-            && !object.sources.contains(&part.1)
+            && object.sources.len() < SOURCES
         {
-            object.sources.push(part.1);
+            object.sources.insert(part.1);
         }
     }
 }

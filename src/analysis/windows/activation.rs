@@ -52,7 +52,7 @@ impl Closed {
     /// `all`: the write concerns all places of a sequence.
     pub fn new(which: Which, open: &Open, write: Past, all: bool) -> Closed {
         let split = open.past.turns != write.turns;
-        let locks = unbroken(open.past.locks.as_deref(), write.locks.as_deref());
+        let locks = unbroken(&open.past.locks, &write.locks);
         let whole = open.key == KeyId::WHOLE || all || write.action.is_whole();
         let key = if whole { KeyId::WHOLE } else { open.key };
         // Of one place it was counted how often that one was written.
@@ -76,8 +76,7 @@ impl crate::event::Action {
 }
 
 /// Locks held at both ends by the same acquisition.
-fn unbroken(before: Option<&[Held]>, after: Option<&[Held]>) -> SmallVec<[LockId; 2]> {
-    let (Some(before), Some(after)) = (before, after) else { return SmallVec::new() };
+fn unbroken(before: &[Held], after: &[Held]) -> SmallVec<[LockId; 2]> {
     let same = |held: &&Held| held.excludes && after.iter().any(|other| other.acquisition == held.acquisition);
     before.iter().filter(same).map(|held| held.lock).collect()
 }
@@ -141,7 +140,7 @@ impl Opens {
         let spans = self.spans.iter_mut().map(|span| &mut span.open);
         let opens = reads.into_iter().flatten().chain(spans);
         for open in opens.filter(|open| open.object == object && open.key == key) {
-            let unbroken = !unbroken(open.past.locks.as_deref(), write.locks.as_deref()).is_empty();
+            let unbroken = !unbroken(&open.past.locks, &write.locks).is_empty();
             open.claimed |= unbroken || (in_task && open.past.turns == write.turns);
         }
     }

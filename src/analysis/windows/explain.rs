@@ -330,7 +330,7 @@ fn who(world: &World, past: &Past) -> String {
 }
 
 fn access_report(world: &World, process: ProcessId, role: &str, past: &Past, what: Option<String>) -> AccessReport {
-    let held = past.locks.as_deref().unwrap_or_default();
+    let held = &*past.locks;
     AccessReport {
         role: role.to_owned(),
         what,

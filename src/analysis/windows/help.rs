@@ -42,22 +42,22 @@ pub fn for_pair(subject: &Subject) -> String {
 
 /// A lock that is held at both ends, but by two acquisitions, and by the other side.
 fn dropped_in_between(race: &Race<'_>) -> Option<String> {
-    let before = race.window.read.locks.as_deref().unwrap_or_default();
-    let after = race.window.write.locks.as_deref().unwrap_or_default();
+    let before = &*race.window.read.locks;
+    let after = &*race.window.write.locks;
     let dropped =
         before.iter().find(|held| after.iter().any(|other| other.lock == held.lock && other.acquisition != held.acquisition));
     dropped.map(|held| naming::lock(race.world, held.lock))
 }
 
 fn held_by_the_other(race: &Race<'_>) -> Option<String> {
-    let other = race.access.locks.as_deref().unwrap_or_default();
+    let other = &*race.access.locks;
     let held = other.iter().rev().find(|held| held.excludes)?;
     Some(naming::lock(race.world, held.lock))
 }
 
 /// Both sides hold a lock, of one name, but not the same: each object has its own, or each call makes one.
 fn one_each(race: &Race<'_>) -> Option<String> {
-    let other = race.access.locks.as_deref().unwrap_or_default();
+    let other = &*race.access.locks;
     let theirs = other.iter().rev().find(|held| held.excludes)?.lock;
     let mine = race.window.locks.last().filter(|lock| **lock != theirs)?;
     let name = naming::lock(race.world, theirs);

@@ -257,8 +257,7 @@ impl Effect {
 
 /// One lock is held without a break over the window, and also by the other strand at its access.
 fn protected(window: &Closed, access: &Past) -> bool {
-    let held = access.locks.as_deref().unwrap_or_default();
-    held.iter().any(|held| held.excludes && window.locks.contains(&held.lock))
+    access.locks.iter().any(|held| held.excludes && window.locks.contains(&held.lock))
 }
 
 /// The strand of the window told the other to go on, and then waited for it: the split is how the program works.

@@ -99,6 +99,7 @@ impl Now<'_> {
         let clock = &strand.clock;
         Some(Past {
             strand: self.strand,
+            home: strand.home,
             moment: clock.moment(),
             sequence: self.world.sequence(),
             time: self.time,
@@ -205,21 +206,18 @@ impl Windows {
         }
         for window in closed {
             let which = window.which;
-            shadow
-                .part_mut(object, window.key)
-                .windows
-                .put(window, |other| other.write.strand == now.strand && other.which == which);
+            shadow.part_mut(object, window.key).windows.put(now.strand, window, |other| other.which == which);
         }
         if resizes {
             let whole = shadow.part_mut(object, KeyId::WHOLE);
             whole.writes_total += 1;
-            whole.writes.put(past.clone(), |other| (other.strand, other.site) == (past.strand, past.site));
+            whole.writes.put(past.strand, past.clone(), |other| other.site == past.site);
         }
         let part = shadow.part_mut(object, key);
         part.writes_total += 1;
         part.value = Some(now.access.value);
         let (strand, site) = (past.strand, past.site);
-        part.writes.put(past, |other| (other.strand, other.site) == (strand, site));
+        part.writes.put(strand, past, |other| other.site == site);
     }
 
     /// The windows that this write closes.

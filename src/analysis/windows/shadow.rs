@@ -1,15 +1,13 @@
 //! What is remembered of the accesses to each subject: the last writes, checks and windows, one for each strand and
 //! site, in short lists. Bounded by live objects. It does not judge them.
 
-use std::sync::Arc;
-
 use rustc_hash::FxHashMap;
 use smallvec::SmallVec;
 
 use super::activation::Closed;
 use crate::analysis::clock::{Known, Moment};
 use crate::analysis::definitions::SiteId;
-use crate::analysis::lock::Held;
+use crate::analysis::lock::Holding;
 use crate::analysis::picture::Scene;
 use crate::analysis::strand::StrandId;
 use crate::event::{Action, KeyId, ObjectId, StackId, Value};
@@ -18,6 +16,8 @@ use crate::event::{Action, KeyId, ObjectId, StackId, Value};
 #[derive(Debug, Clone)]
 pub struct Past {
     pub strand: StrandId,
+    /// The thread's own strand: those of one event loop have the same.
+    pub home: Option<StrandId>,
     pub moment: Moment,
     pub sequence: u64,
     pub time: u64,
@@ -25,7 +25,7 @@ pub struct Past {
     pub site: SiteId,
     pub action: Action,
     pub value: Value,
-    pub locks: Option<Arc<[Held]>>,
+    pub locks: Holding,
     /// How often its strand had given way before.
     pub turns: u64,
     /// Which piece of work of a pool it was part of; 0 for none.
@@ -36,8 +36,7 @@ pub struct Past {
 
 impl Past {
     pub fn scene<'a>(&'a self, access: usize, what: &'a str) -> Scene<'a> {
-        let held = self.locks.as_deref().unwrap_or_default();
-        Scene { access: Some(access), what, strand: self.strand, time: self.time, held }
+        Scene { access: Some(access), what, strand: self.strand, time: self.time, held: &self.locks }
     }
 }
 
@@ -57,7 +56,8 @@ pub struct Part {
 /// The last few of a kind, one for each strand and site; the oldest makes room.
 #[derive(Debug)]
 pub struct Recent<T> {
-    entries: SmallVec<[Box<T>; 1]>,
+    /// With its strand, so that the others need not be looked at.
+    entries: SmallVec<[(StrandId, Box<T>); 1]>,
 }
 
 impl<T> Default for Recent<T> {
@@ -70,15 +70,15 @@ impl<T> Default for Recent<T> {
 const RECENT: usize = 8;
 
 impl<T> Recent<T> {
-    pub fn iter(&self) -> impl Iterator<Item = &T> {
-        self.entries.iter().map(|entry| &**entry)
+    pub fn iter(&self) -> impl DoubleEndedIterator<Item = &T> {
+        self.entries.iter().map(|(_, entry)| &**entry)
     }
 
-    /// Puts `new` in the place of the entry that is `same`, or of the oldest. The newest is last.
-    pub fn put(&mut self, new: T, same: impl Fn(&T) -> bool) {
+    /// Puts `new` in the place of the strand's entry that is `same`, or of the oldest. The newest is last.
+    pub fn put(&mut self, strand: StrandId, new: T, same: impl Fn(&T) -> bool) {
         let last = self.entries.len().wrapping_sub(1);
-        if let Some(at) = self.entries.iter().position(|entry| same(entry)) {
-            if let Some(entry) = self.entries.get_mut(at) {
+        if let Some(at) = self.entries.iter().position(|(by, entry)| *by == strand && same(entry)) {
+            if let Some((_, entry)) = self.entries.get_mut(at) {
                 **entry = new;
             }
             if at != last {
@@ -86,10 +86,14 @@ impl<T> Recent<T> {
             }
             return;
         }
-        if self.entries.len() >= RECENT {
-            self.entries.remove(0);
+        if self.entries.len() < RECENT {
+            return self.entries.push((strand, Box::new(new)));
         }
-        self.entries.push(Box::new(new));
+        if let Some((by, oldest)) = self.entries.first_mut() {
+            *by = strand;
+            **oldest = new;
+        }
+        self.entries.rotate_left(1);
     }
 }
 

@@ -22,17 +22,13 @@ impl Notes {
     /// A check, or a read whose value goes somewhere, against others' writes.
     pub fn read(&mut self, now: &Now<'_>, shadow: &mut Shadow, past: Past, findings: &mut Findings) {
         let (object, key) = (now.access.object, now.access.key);
-        if !counts(now) || shadow.part(object, key).is_none_or(|part| part.noted) {
-            return;
-        }
-        let other = shadow
-            .part(object, key)
-            .and_then(|part| part.writes.iter().filter(|other| unordered(now, shadow, other, &past)).last());
+        let Some(part) = shadow.part(object, key).filter(|part| !part.noted && counts(now)) else { return };
+        let other = part.writes.iter().rev().find(|other| unordered(now, shadow, other, &past));
         if let Some(other) = other.cloned() {
             self.note(now, shadow, &other, &past, findings);
         }
         let (strand, site) = (past.strand, past.site);
-        shadow.part_mut(object, key).reads.put(past, |other| (other.strand, other.site) == (strand, site));
+        shadow.part_mut(object, key).reads.put(strand, past, |other| other.site == site);
     }
 
     /// A write, against others' writes and reads. Storing what is there already changes nothing.
@@ -100,7 +96,7 @@ fn unordered(now: &Now<'_>, shadow: &Shadow, earlier: &Past, later: &Past) -> bo
     };
     // The cheapest questions come first.
     earlier.strand != later.strand
-        && !world.same_loop(earlier.strand, later.strand)
+        && !(earlier.home.is_some() && earlier.home == later.home)
         && !common_lock(earlier, later)
         && !world.soft_before(earlier.moment, later.strand)
         && world.could_meet(earlier.strand, later.strand)
@@ -108,6 +104,5 @@ fn unordered(now: &Now<'_>, shadow: &Shadow, earlier: &Past, later: &Past) -> bo
 }
 
 fn common_lock(a: &Past, b: &Past) -> bool {
-    let b = b.locks.as_deref().unwrap_or_default();
-    a.locks.as_deref().unwrap_or_default().iter().any(|held| held.excludes && b.iter().any(|other| other.lock == held.lock))
+    a.locks.iter().any(|held| held.excludes && b.locks.iter().any(|other| other.lock == held.lock))
 }
