@@ -97,7 +97,7 @@ impl Site<'_> {
     pub fn met<R>(&self, work: impl FnOnce(&mut Met, &State) -> Option<R>) -> Option<R> {
         let memory = self.memory()?;
         // SAFETY: inside the gate, and not kept.
-        state::with(|state, _| work(unsafe { memory.get() }, state)).flatten()
+        state::within(self.fixed, |state, _| work(unsafe { memory.get() }, state)).flatten()
     }
 
     fn name(&self, index: u32) -> Key {
@@ -282,10 +282,10 @@ pub fn record(site: &Site, touch: Touch) {
         return;
     }
     let strand = tasks::strand(site.fixed, site.thread, site.frame);
-    let judged = state::with(|state, layout| judge(state, layout, site, strand, &touch)).flatten();
+    let judged = state::within(site.fixed, |state, layout| judge(state, layout, site, strand, &touch)).flatten();
     if let Some((mut slot, place)) = judged {
         slot.stack = stacks::stack(site.fixed, site.frame, Some(site.offset));
-        state::with(|state, layout| {
+        state::within(site.fixed, |state, layout| {
             state.recent.recorded(place, slot.stack);
             if site.thread.pending.get().is_some() {
                 state.settle(layout, site.thread);

@@ -214,8 +214,12 @@ fn unheard(fixed: &Fixed) -> Obj {
 }
 
 fn frame_of(fixed: &Fixed, code: Obj) -> Option<Obj> {
-    let frame = tasks::current_frame(&fixed.layout);
-    (!frame.is_null() && fixed.layout.code(frame) == code).then_some(frame)
+    let layout = &fixed.layout;
+    // SAFETY: called with a thread state attached, from a callback of the interpreter.
+    let innermost = layout.current_frame(unsafe { ffi::PyThreadState_Get() });
+    let runs = |frame: &Obj| !frame.is_null() && layout.code(*frame) == code;
+    // Frames of the interpreter's own making have other code.
+    Some(innermost).filter(runs).or_else(|| Some(layout.python_frame(innermost)).filter(runs))
 }
 
 /// A function is entered (or a generator resumed) for the first time since it was last looked at.

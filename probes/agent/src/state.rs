@@ -139,7 +139,12 @@ impl State {
 /// Runs `work` with the state. `None` when the agent is not started.
 #[inline(always)]
 pub fn with<R>(work: impl FnOnce(&mut State, &Layout) -> R) -> Option<R> {
-    let fixed = FIXED.get()?;
+    within(FIXED.get()?, work)
+}
+
+/// The same where what is fixed is at hand.
+#[inline(always)]
+pub fn within<R>(fixed: &Fixed, work: impl FnOnce(&mut State, &Layout) -> R) -> Option<R> {
     if fixed.layout.free_threaded {
         let own = std::ptr::from_ref(crate::thread::current()) as usize;
         let mut spins = 0u32;
