@@ -25,7 +25,7 @@ fn is_function(layout: &Layout, callback: Obj) -> bool {
     let kind = layout.type_of(callback);
     kind == object!(PyFunction_Type)
         || kind == object!(PyMethod_Type)
-        || crate::names::type_name(layout, kind) == "functools.partial"
+        || (!is_of_task(layout, callback) && crate::names::type_name(layout, kind) == "functools.partial")
 }
 
 /// Only the event loop's own functions lie between, and none that runs callbacks.

@@ -279,8 +279,8 @@ unsafe extern "C-unwind" fn on_yield(_self: Obj, args: *const Obj, count: usize,
     }
     // SAFETY: code object, offset, yielded value.
     let (code, value) = unsafe { (*args, *args.add(2)) };
-    if crate::names::type_name(&fixed.layout, fixed.layout.type_of(value)) == "async_generator_wrapped_value" {
-        return none(); // a value for the consumer, not a suspension
+    if tasks::is_for_consumer(&fixed.layout, value) {
+        return none(); // not a suspension
     }
     thread.outermost(|| {
         let frame = frame_of(fixed, code)?;

@@ -1,10 +1,14 @@
 //! Which strand is running: the thread, or the asyncio task whose outermost coroutine is on the stack.
 
+use std::sync::atomic::{AtomicUsize, Ordering};
+
 use racetrace_probes::wire::{Kind, Slot};
 
 use crate::ffi::{Obj, field};
 use crate::layout::Layout;
 use crate::midway;
+use crate::names::type_name;
+use crate::object;
 use crate::objects::type_info;
 use crate::ring;
 use crate::state::{self, Fixed};
@@ -133,6 +137,21 @@ fn outermost_coroutine(layout: &Layout, frame: Obj) -> Option<(Obj, Obj)> {
 pub fn task_of(layout: &Layout, coroutine: Obj) -> u64 {
     type_info(layout, layout.type_of(coroutine));
     state::with(|state, _| state.objects.identity(coroutine)).unwrap_or(0)
+}
+
+/// Is what a coroutine or asynchronous generator yields a value for who iterates over it? Such values are wrapped.
+pub fn is_for_consumer(layout: &Layout, value: Obj) -> bool {
+    /// The type of the last value that was none. The type of those that are is never freed, nor does another take its place.
+    static OTHER: AtomicUsize = AtomicUsize::new(0);
+    let class = layout.type_of(value);
+    if value == object!(_Py_NoneStruct) || class as usize == OTHER.load(Ordering::Relaxed) {
+        return false;
+    }
+    let is_wrapped = type_name(layout, class) == "async_generator_wrapped_value";
+    if !is_wrapped {
+        OTHER.store(class as usize, Ordering::Relaxed);
+    }
+    is_wrapped
 }
 
 /// The running thread's innermost Python frame.

@@ -230,8 +230,7 @@ fn note(fixed: &Fixed, thread: &'static Thread, frame_object: Obj, what: c_int, 
             let Some(entry) = entry_of(thread, layout.code(frame)) else { return };
             let suspends = unit(layout, frame).0 == YIELD_VALUE;
             if suspends {
-                let is_value =
-                    !value.is_null() && names::type_name(layout, layout.type_of(value)) == "async_generator_wrapped_value";
+                let is_value = !value.is_null() && tasks::is_for_consumer(layout, value);
                 if entry.origin == Origin::User && entry.flags & tasks::COROUTINE_FLAGS != 0 && thread.loops() > 0 && !is_value {
                     monitor::suspended(fixed, thread, frame);
                 }

@@ -63,22 +63,11 @@ fn calls_python(layout: &Layout, iterator: Obj, depth: u32) -> bool {
     };
     // SAFETY: fields of the interpreter's own iterator types, as `how` knows them.
     unsafe {
-        match (how(layout, class), names::type_name(layout, class)) {
-            (How::AsksEach(_), "map") if is_python(field(iterator, word(1))) => true,
-            (
-                How::Asks(_),
-                "filter"
-                | "takewhile"
-                | "dropwhile"
-                | "filterfalse"
-                | "starmap"
-                | "itertools.takewhile"
-                | "itertools.dropwhile"
-                | "itertools.filterfalse"
-                | "itertools.starmap",
-            ) if is_python(field(iterator, word(0))) => true,
-            (How::Asks(at), _) => calls_python(layout, field(iterator, word(at)), depth - 1),
-            (How::AsksEach(at), _) => {
+        match how(layout, class) {
+            How::AsksEach(_) if names::type_name(layout, class) == "map" && is_python(field(iterator, word(1))) => true,
+            How::Asks(_) if asks_a_function(names::type_name(layout, class)) && is_python(field(iterator, word(0))) => true,
+            How::Asks(at) => calls_python(layout, field(iterator, word(at)), depth - 1),
+            How::AsksEach(at) => {
                 let each: Obj = field(iterator, word(at));
                 (0..tuple_size(layout, each).min(MOST))
                     .any(|index| calls_python(layout, field(each, tuple_items(layout) + 8 * index), depth - 1))
@@ -86,6 +75,12 @@ fn calls_python(layout: &Layout, iterator: Obj, depth: u32) -> bool {
             _ => false,
         }
     }
+}
+
+/// Does an iterator of that type ask a function about each element?
+fn asks_a_function(name: &str) -> bool {
+    let name = name.strip_prefix("itertools.").unwrap_or(name);
+    matches!(name, "filter" | "takewhile" | "dropwhile" | "filterfalse" | "starmap")
 }
 
 /// A walk that is over with the call: between its beginning and its end others may come.
