@@ -34,7 +34,7 @@ def _join(session):
     if _is_watched():
         _note(session, "joined: it is watched by another racetrace already")
     else:
-        _start(session, _threads())
+        _start(session, _threads(), _TOOL)
 
 
 try:

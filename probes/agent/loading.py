@@ -23,7 +23,7 @@ def _named(directories):
     return tuple(found)
 
 
-def _start(session, *threads):
+def _start(session, *joined):
     implementation = getattr(sys, "implementation", None)
     name = getattr(implementation, "name", "python")
     version = "%d.%d.%d" % tuple(sys.version_info[:3])
@@ -41,7 +41,7 @@ def _start(session, *threads):
         _imp.exec_dynamic(agent)
         standard = [os.path.dirname(os.__file__)] if getattr(os, "__file__", None) else []
         standard += [entry for entry in sys.path if isinstance(entry, str) and entry.endswith((".zip", "/lib-dynload"))]
-        why_not = agent.start(session, _named(("site-packages", "dist-packages")), tuple(standard), *threads)
+        why_not = agent.start(session, _named(("site-packages", "dist-packages")), tuple(standard), *joined)
         if why_not:
             _note(session, "failed: %s %s: %s" % (name, version, why_not))
     except Exception as error:

@@ -87,7 +87,7 @@ pub fn dropped(fixed: &Fixed, frame: Obj, coroutine: Obj) {
         }
     }
     // It was made before anybody asked: where is not known, and the next one's place will be.
-    if fixed.joined && file.is_empty() {
+    if fixed.is_joined() && file.is_empty() {
         give_back(&[qualname, origin]);
         return track_origins();
     }

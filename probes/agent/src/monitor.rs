@@ -22,6 +22,14 @@ const INSTRUCTION: c_int = 1 << 6;
 /// Tool ids that no convention gives to anybody, then the others.
 const TOOLS: [c_int; 4] = [4, 3, 5, 1];
 
+const CALLBACKS: [(c_int, &CStr, VectorFunction); 5] = [
+    (PY_START, c"racetrace_start", on_start),
+    (PY_RESUME, c"racetrace_resume", on_start),
+    (PY_RETURN, c"racetrace_return", on_return),
+    (PY_YIELD, c"racetrace_yield", on_yield),
+    (INSTRUCTION, c"racetrace_instruction", on_instruction),
+];
+
 static TOOL: AtomicU8 = AtomicU8::new(u8::MAX);
 static SET_LOCAL: AtomicPtr<u8> = AtomicPtr::new(std::ptr::null_mut());
 static RESTART: AtomicPtr<u8> = AtomicPtr::new(std::ptr::null_mut());
@@ -40,14 +48,7 @@ pub fn start() -> Result<(), &'static str> {
         SET_LOCAL.store(get(monitoring, c"set_local_events").ok_or("set_local_events is missing")?, Ordering::Relaxed);
         RESTART.store(get(monitoring, c"restart_events").ok_or("restart_events is missing")?, Ordering::Relaxed);
         let register = get(monitoring, c"register_callback").ok_or("register_callback is missing")?;
-        let callbacks: [(c_int, &CStr, VectorFunction); 5] = [
-            (PY_START, c"racetrace_start", on_start),
-            (PY_RESUME, c"racetrace_resume", on_start),
-            (PY_RETURN, c"racetrace_return", on_return),
-            (PY_YIELD, c"racetrace_yield", on_yield),
-            (INSTRUCTION, c"racetrace_instruction", on_instruction),
-        ];
-        for (event, name, function) in callbacks {
+        for (event, name, function) in CALLBACKS {
             let callback = builtin(name, function);
             let done = ffi::PyObject_CallFunction(register, c"iiO".as_ptr(), tool, event, callback);
             if done.is_null() {
@@ -61,19 +62,31 @@ pub fn start() -> Result<(), &'static str> {
             return Err("set_events failed");
         }
     }
+    // What an earlier owner of the number did not want to hear of any more is heard again.
+    restart();
     Ok(())
 }
 
-/// Takes all instrumentation back.
+/// Takes all instrumentation back. Before 3.14 giving the number back leaves what was asked for with it in place.
 pub fn stop() {
+    let codes = state::with(|state, _| state.codes.all()).unwrap_or_default();
+    codes.iter().filter(|entry| entry.prepared.load(Ordering::Acquire)).for_each(|entry| set_local(entry.code, 0));
     // SAFETY: ordinary calls with the GIL; failures are cleared.
     unsafe {
         let sys = ffi::PyImport_ImportModule(c"sys".as_ptr());
         let tool = c_int::from(TOOL.load(Ordering::Relaxed));
-        let Some(free) = get(sys, c"monitoring").and_then(|monitoring| get(monitoring, c"free_tool_id")) else { return };
-        if ffi::PyObject_CallFunction(free, c"i".as_ptr(), tool).is_null() {
-            ffi::PyErr_Clear();
+        let Some(monitoring) = get(sys, c"monitoring") else { return };
+        let call = |name: &CStr, format: &CStr, event: c_int| {
+            let Some(function) = get(monitoring, name) else { return };
+            if ffi::PyObject_CallFunction(function, format.as_ptr(), tool, event, object!(_Py_NoneStruct)).is_null() {
+                ffi::PyErr_Clear();
+            }
+        };
+        call(c"set_events", c"ii", 0);
+        for (event, ..) in CALLBACKS {
+            call(c"register_callback", c"iiO", event);
         }
+        call(c"free_tool_id", c"i", 0);
     }
 }
 
@@ -175,13 +188,12 @@ fn instrument(entry: &'static Entry) {
         Some(_) => 0,
         None => wants_events(entry),
     };
-    set_local(entry.code, events);
+    if events != 0 {
+        set_local(entry.code, events);
+    }
 }
 
 fn set_local(code: Obj, events: c_int) {
-    if events == 0 {
-        return;
-    }
     let tool = c_int::from(TOOL.load(Ordering::Relaxed));
     // SAFETY: a call of `sys.monitoring.set_local_events` with the GIL; a failure is cleared.
     unsafe {

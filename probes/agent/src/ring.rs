@@ -25,8 +25,11 @@ const WAIT_NS: i64 = 2_000_000;
 const SILENT_WAITS: u32 = 1000;
 /// The same where the program is not to be held up.
 const SHORT_WAITS: u32 = 100;
-/// After so many dropped records it is asked whether anybody will ever take them.
-const LOOKED_AFTER: u64 = 4096;
+/// How often a process that was joined asks whether anybody takes its records, in ticks: about once a second.
+const LOOKED_AFTER: u64 = 1 << 31;
+/// When it asks next, and the heartbeat of the last time. Never, while a program is run: it waits for room instead.
+static LOOK_AT: AtomicU64 = AtomicU64::new(u64::MAX);
+static BEAT: AtomicU64 = AtomicU64::new(u64::MAX);
 
 /// Is anything recorded? In a forked child this makes its file, at the first occasion outside of the agent's gate.
 #[inline(always)]
@@ -54,8 +57,9 @@ pub fn generation() -> u32 {
     NUMBER.load(Ordering::Relaxed)
 }
 
-/// Makes this process's ring in `session`/rings. Only system calls: this also runs in the child of a fork.
-pub fn open(session: &str, when_full: Full) -> bool {
+/// Makes this process's ring in `session`/rings. A process that was joined, which says by whom, is not held up where its
+/// records are not taken. Only system calls: this also runs in the child of a fork.
+pub fn open(session: &str, joined_by: Option<u32>) -> bool {
     // SAFETY: plain system calls on our own paths; the mapping is checked, and as long as the file that was allocated.
     unsafe {
         let pid = libc::getpid() as u32;
@@ -81,7 +85,10 @@ pub fn open(session: &str, when_full: Full) -> bool {
         header.version.store(wire::VERSION, Ordering::Relaxed);
         header.pid.store(pid, Ordering::Relaxed);
         header.parent.store(libc::getppid() as u32, Ordering::Relaxed);
+        let when_full = if joined_by.is_some() { Full::Drop } else { Full::Wait };
         header.when_full.store(when_full as u32, Ordering::Relaxed);
+        header.consumer.store(joined_by.unwrap_or(0), Ordering::Relaxed);
+        LOOK_AT.store(joined_by.map_or(u64::MAX, |_| ticks().wrapping_add(LOOKED_AFTER)), Ordering::Relaxed);
         header.base_ns.store(monotonic_ns(), Ordering::Relaxed);
         header.base_ticks.store(ticks(), Ordering::Relaxed);
         header.magic.store(wire::MAGIC, Ordering::Release);
@@ -165,7 +172,11 @@ fn push_as_of(mut slot: Slot, time: Option<u64>) {
         }
         let sequence = header.head.load(Ordering::Relaxed);
         header.head.store(sequence.wrapping_add(1), Ordering::Release);
-        slot.time = time.unwrap_or_else(ticks);
+        let now = ticks();
+        if now >= LOOK_AT.load(Ordering::Relaxed) {
+            look(header, now);
+        }
+        slot.time = time.unwrap_or(now);
         let place = map.add(HEADER_BYTES + (sequence % SLOTS) as usize * SLOT_BYTES).cast::<Slot>();
         slot.stamp = 0;
         place.write(slot);
@@ -199,12 +210,21 @@ fn admits(header: &Header, slot: &Slot) -> bool {
         return true;
     }
     HOLE.store(true, Ordering::Relaxed);
-    let dropped = header.dropped.load(Ordering::Relaxed);
-    let is_taken = header.consumer.load(Ordering::Relaxed) != 0;
-    if is_taken && dropped % LOOKED_AFTER == LOOKED_AFTER - 1 && !consumer_lives(header) {
-        abandon();
+    let now = ticks();
+    if now >= LOOK_AT.load(Ordering::Relaxed) {
+        look(header, now);
     }
     false
+}
+
+/// Without anybody to take them, nothing is recorded any more.
+#[cold]
+fn look(header: &Header, now: u64) {
+    LOOK_AT.store(now.wrapping_add(LOOKED_AFTER), Ordering::Relaxed);
+    let beat = header.heartbeat.load(Ordering::Relaxed);
+    if BEAT.swap(beat, Ordering::Relaxed) == beat && !consumer_lives(header) {
+        abandon();
+    }
 }
 
 /// Writes bytes and then a record that refers to them in `a` (position) and `b` (length). One caller at a time.

@@ -1,5 +1,5 @@
-//! The extension module: `start(session, libraries, standard[, threads])` puts everything in place: with `threads` in a
-//! process that runs already. Goodbyes and forks are here too.
+//! The extension module: `start(session, libraries, standard[, threads, tool])` puts everything in place: with `threads` in
+//! a process that runs already. Goodbyes and forks are here too.
 
 use std::ffi::{c_int, c_void};
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
@@ -69,8 +69,9 @@ fn none() -> Obj {
     none
 }
 
-/// `start(session: str, libraries: tuple[str], standard: tuple[str], threads: tuple[tuple] = ())`, where a thread that
-/// runs already is its identity, its name and its handle. Returns None, or a str that says why not.
+/// `start(session: str, libraries: tuple[str], standard: tuple[str], threads: tuple[tuple] = (), tool: int = 0)`, where a
+/// thread that runs already is its identity, its name and its handle, and the tool a pid. Returns None, or a str that says
+/// why not.
 unsafe extern "C-unwind" fn start(_module: Obj, args: Obj) -> Obj {
     std::panic::set_hook(Box::new(|_| {}));
     match std::panic::catch_unwind(|| begin(args)) {
@@ -102,25 +103,25 @@ fn begin(args: Obj) -> Result<(), &'static str> {
         libraries: directories(argument(1)),
         standard: directories(argument(2)),
         watched: watched_packages(),
-        joined: !present.is_null(),
+        joined_by: (!present.is_null()).then(|| tool(argument(4))),
     };
     if !state::start(fixed) {
         return Ok(()); // loaded twice: the first one goes on
     }
     let fixed = state::fixed().ok_or("no state")?;
-    if !ring::open(&fixed.session, fixed.when_full()) {
+    if !ring::open(&fixed.session, fixed.joined_by) {
         return Err("cannot make the shared memory for recording");
     }
-    if fixed.joined {
+    if fixed.is_joined() {
         ring::hush();
     }
     say_process(fixed);
-    if !fixed.joined {
+    if !fixed.is_joined() {
         threads::introduce(0, "MainThread");
     }
     hooks::start(&fixed.layout);
     watch::start(fixed)?;
-    if fixed.joined {
+    if fixed.is_joined() {
         watch::activate(fixed);
         midway::take_down(fixed, present);
         ring::listen();
@@ -133,6 +134,15 @@ fn begin(args: Obj) -> Result<(), &'static str> {
         libc::pthread_atfork(Some(about_to_fork), None, Some(forked));
     }
     Ok(())
+}
+
+/// Whose records they are.
+fn tool(pid: Obj) -> u32 {
+    if pid.is_null() || state_free_type(pid) != object!(PyLong_Type) {
+        return 0;
+    }
+    // SAFETY: an int, as was just checked.
+    unsafe { ffi::PyLong_AsLongLong(pid) }.try_into().unwrap_or(0)
 }
 
 fn watched_packages() -> Vec<String> {
@@ -189,7 +199,7 @@ pub fn leave(fixed: &Fixed) {
         fn Py_AddPendingCall(function: extern "C-unwind" fn(*mut c_void) -> c_int, argument: *mut c_void) -> c_int;
     }
     static LEFT: AtomicBool = AtomicBool::new(false);
-    if fixed.joined && !is_finalizing() && !LEFT.swap(true, Ordering::Relaxed) {
+    if fixed.is_joined() && !is_finalizing() && !LEFT.swap(true, Ordering::Relaxed) {
         // SAFETY: a function of ours, which stays loaded; without room for it the process goes on as it is.
         unsafe { Py_AddPendingCall(undo, std::ptr::null_mut()) };
     }
@@ -250,7 +260,7 @@ pub fn make_ring() {
         return;
     }
     if let Some(fixed) = state::fixed()
-        && ring::open(&fixed.session, fixed.when_full())
+        && ring::open(&fixed.session, fixed.joined_by)
     {
         state::with(|state, _| {
             state.names.clear();

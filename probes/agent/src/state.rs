@@ -5,7 +5,7 @@ use std::cell::UnsafeCell;
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
-use racetrace_probes::wire::{Full, Slot};
+use racetrace_probes::wire::Slot;
 
 use crate::codes::Codes;
 use crate::holders;
@@ -52,15 +52,15 @@ pub struct Fixed {
     /// Directories of third-party packages, and of the standard library.
     pub libraries: Vec<String>,
     pub standard: Vec<String>,
-    /// The process ran already when the agent came: it is not held up, and left as it was.
-    pub joined: bool,
+    /// By which process, where the program ran already when the agent came: it is not held up, and left as it was.
+    pub joined_by: Option<u32>,
     /// Installed packages that are to be watched like the program's own code.
     pub watched: Vec<String>,
 }
 
 impl Fixed {
-    pub fn when_full(&self) -> Full {
-        if self.joined { Full::Drop } else { Full::Wait }
+    pub fn is_joined(&self) -> bool {
+        self.joined_by.is_some()
     }
 }
 

@@ -376,7 +376,7 @@ fn lock(fixed: &Fixed, kind: Kind, subject: Obj, frame: Obj, small: u8, value: u
     let layout = &fixed.layout;
     type_info(layout, layout.type_of(subject));
     let stack = stacks::stack(fixed, layout.previous(frame), None);
-    if fixed.joined && kind != Kind::LockNew {
+    if fixed.is_joined() && kind != Kind::LockNew {
         meet_lock(fixed, subject);
     }
     let Some(id) = state::with(|state, _| state.objects.lock(layout, &mut state.names, subject)) else { return };

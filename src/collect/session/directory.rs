@@ -1,8 +1,9 @@
-//! The session's private directory and the environment that leads interpreters to it. It is removed at the end, and
-//! nothing in it is meant for the user.
+//! The session's private directory and the environment that leads interpreters to it. It is removed at the end, or by the
+//! next session if this one is killed, and nothing in it is meant for the user.
 
 use std::ffi::{OsStr, OsString};
-use std::os::unix::fs::{DirBuilderExt, MetadataExt, chown};
+use std::fs::File;
+use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt, chown};
 use std::path::{Path, PathBuf};
 use std::{env, fs, io};
 
@@ -18,9 +19,12 @@ const JOINING: &str =
 /// Names that the start-up hook and the agent know too.
 pub const SESSION_VARIABLE: &str = "RACETRACE_SESSION";
 const AGENT_FILE: &str = "racetrace_agent.so";
+const PREFIX: &str = "racetrace-";
 const HOOK_DIRECTORY: &str = "hook";
 const RINGS: &str = "rings";
 const NOTES: &str = "notes";
+/// Locked as long as the session lives.
+const LOCK: &str = "lock";
 const JOINING_FILE: &str = "join.py";
 /// Made by the interpreter that has begun to run [`JOINING_FILE`].
 const JOINED: &str = "joined";
@@ -32,6 +36,8 @@ const WANTED_BYTES: u64 = 8 * wire::FILE_BYTES;
 #[derive(Debug)]
 pub struct SessionDirectory {
     path: PathBuf,
+    /// Closed, and so unlocked, by whatever ends us.
+    _lock: File,
 }
 
 #[derive(Debug)]
@@ -60,9 +66,10 @@ impl SessionDirectory {
     pub fn create() -> Result<Self, DirectoryError> {
         let mut tried = Vec::new();
         for base in candidates() {
+            sweep(&base);
             match usable(&base).and_then(|()| make(&base).map_err(|error| error.to_string())) {
-                Ok(path) => {
-                    let directory = SessionDirectory { path };
+                Ok((path, lock)) => {
+                    let directory = SessionDirectory { path, _lock: lock };
                     directory.fill()?;
                     return Ok(directory);
                 }
@@ -152,6 +159,15 @@ fn search_path(hook: &Path, users: Option<&OsStr>, outer: Option<&Path>) -> OsSt
     whole
 }
 
+/// A new file that is locked before it has its name.
+fn locked(path: &Path) -> io::Result<File> {
+    let unnamed = path.with_extension("new");
+    let lock = File::options().write(true).create_new(true).mode(0o600).open(&unnamed)?;
+    lock.try_lock()?;
+    fs::rename(unnamed, path)?;
+    Ok(lock)
+}
+
 fn candidates() -> Vec<PathBuf> {
     let named = ["XDG_RUNTIME_DIR", "TMPDIR"].into_iter().filter_map(env::var_os).map(PathBuf::from);
     let fixed = ["/tmp", "/dev/shm", "/var/tmp"].into_iter().map(PathBuf::from);
@@ -171,12 +187,30 @@ fn usable(base: &Path) -> Result<(), String> {
     Ok(())
 }
 
-fn make(base: &Path) -> io::Result<PathBuf> {
+/// Sessions that were killed have left their directories behind, which nobody else can be in the middle of making: a lock
+/// of ours that is there and can be had is that of a session which has ended.
+fn sweep(base: &Path) {
+    for entry in fs::read_dir(base).into_iter().flatten().flatten() {
+        if !entry.file_name().as_encoded_bytes().starts_with(PREFIX.as_bytes()) {
+            continue;
+        }
+        let lock = File::options().read(true).custom_flags(nix::libc::O_NOFOLLOW).open(entry.path().join(LOCK));
+        let is_ours = |lock: &File| lock.metadata().is_ok_and(|lock| lock.uid() == nix::unistd::geteuid().as_raw());
+        if lock.is_ok_and(|lock| is_ours(&lock) && lock.try_lock().is_ok()) {
+            let _ = fs::remove_dir_all(entry.path());
+        }
+    }
+}
+
+fn make(base: &Path) -> io::Result<(PathBuf, File)> {
     let pid = std::process::id();
     for number in 0..1000 {
-        let path = base.join(format!("racetrace-{pid}-{number}"));
+        let path = base.join(format!("{PREFIX}{pid}-{number}"));
         match private_directory(&path) {
-            Ok(()) => return Ok(path),
+            Ok(()) => {
+                let lock = locked(&path.join(LOCK))?;
+                return Ok((path, lock));
+            }
             Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
             Err(error) => return Err(error),
         }
@@ -209,6 +243,20 @@ mod tests {
         assert!(directory.rings().is_dir() && directory.notes().is_dir());
         drop(directory);
         assert!(!path.exists());
+    }
+
+    #[test]
+    fn what_a_killed_session_left_behind_goes_with_the_next_one() {
+        let living = SessionDirectory::create().unwrap();
+        let base = living.path.parent().unwrap();
+        let dead = base.join("racetrace-killed-0");
+        private_directory(&dead).unwrap();
+        fs::write(dead.join(LOCK), "").unwrap();
+        let foreign = base.join("racetrace-of-somebody");
+        fs::create_dir_all(&foreign).unwrap();
+        let next = SessionDirectory::create().unwrap();
+        assert!(!dead.exists() && foreign.exists() && living.path.is_dir() && next.path.is_dir());
+        fs::remove_dir(foreign).unwrap();
     }
 
     #[test]

@@ -62,7 +62,7 @@ fn make_known(fixed: &Fixed, lock: Obj) {
     state::with(|state, _| {
         // So that its end is told.
         let id = state.objects.lock(layout, &mut state.names, lock);
-        if id != 0 && state.locks.set(lock as u64, 0) && fixed.joined {
+        if id != 0 && state.locks.set(lock as u64, 0) && fixed.is_joined() {
             let mut slot = ring::slot(Kind::LockNew, thread::tid());
             (slot.a, slot.small) = (id, kind);
             ring::push(slot);

@@ -194,7 +194,7 @@ fn known(object: Obj) -> Option<u64> {
 /// Up to 3.12: the lock whose release says that this thread has ended.
 fn set_sentinel(call: &Call) -> Obj {
     let lock = call.go_on();
-    if own_token() == 0 && state::fixed().is_some_and(|fixed| fixed.joined) {
+    if own_token() == 0 && state::fixed().is_some_and(|fixed| fixed.is_joined()) {
         // It was started before the agent came, and begins only now.
         TOKEN.with(|current| current.set(new_token()));
     }
