@@ -14,6 +14,11 @@ pub struct Plan {
     pub windows: Vec<Window>,
     /// Offsets of calls (and awaits) that are parts of windows that span functions.
     pub spans: Vec<Span>,
+    /// Offsets of writes that are only made where something is still what the caller says: it has read that before, and
+    /// the rest with it.
+    pub confirmed: Vec<u32>,
+    /// Offsets of calls that may take a lock, and are only made if something that was read allows it.
+    pub decided: Vec<u32>,
     /// Offset of the instruction to watch as `Event::Enter`: only where some window's reads do not dominate its write.
     pub enter: Option<u32>,
     /// By ascending offset: what the source calls the context manager that a `with` enters at this instruction

@@ -42,6 +42,10 @@ pub struct Site {
     pub opens: bool,
     /// The window is a check and what follows from it.
     pub opens_check: bool,
+    /// It writes only where something is still what its function was told.
+    pub confirmed: bool,
+    /// It takes a lock only if something that was read allows it.
+    pub decided: bool,
     /// Windows that it closes, as indexes into the plan's.
     pub closes: Vec<u16>,
     /// The path is `self.…` (the first argument) in a function that makes the object.
@@ -288,6 +292,8 @@ impl Definitions {
             shrinks: false,
             opens: false,
             opens_check: false,
+            confirmed: false,
+            decided: false,
             closes: Vec::new(),
             constructs: false,
             says_alive: false,
@@ -315,6 +321,8 @@ impl Definitions {
         }
         let windows = || entry.plan.windows.iter().zip(0u16..);
         site.opens = windows().any(|(window, _)| window.reads.contains(&offset));
+        site.decided = entry.plan.decided.contains(&offset);
+        site.confirmed = entry.plan.confirmed.contains(&offset);
         let checks = |window: &Window| window.kind == WindowKind::CheckThenAct && window.reads.contains(&offset);
         site.opens_check = windows().any(|(window, _)| checks(window));
         site.closes = windows().filter(|(window, _)| window.write == offset).map(|(_, index)| index).collect();

@@ -8,6 +8,7 @@ use std::sync::Arc;
 use rustc_hash::FxHashMap;
 
 use super::clock::{Knowledge, Stamp};
+use super::definitions::SiteId;
 use super::strand::StrandId;
 use crate::event::{KeyId, LockKind, ObjectId, ProcessId, StackId};
 
@@ -76,6 +77,8 @@ pub struct Lock {
     pub holders: Vec<StrandId>,
     /// It was once released by a strand that did not hold it: it tells others to go on.
     pub signals: bool,
+    /// Where it was taken when others released it: there it keeps nobody out. `None`: nobody knows.
+    pub(super) handed_on: Option<Vec<SiteId>>,
     /// What those who released it for others knew.
     pub(super) signalled: Knowledge,
     /// Parts written in the critical section that is open now.
@@ -89,7 +92,18 @@ pub struct Lock {
 impl Lock {
     /// Does holding it keep others out?
     pub fn excludes(&self) -> bool {
-        !self.signals && !matches!(self.kind, LockKind::Semaphore(places) | LockKind::AsyncSemaphore(places) if places != 1)
+        !self.signals && self.has_one_place()
+    }
+
+    fn has_one_place(&self) -> bool {
+        !matches!(self.kind, LockKind::Semaphore(places) | LockKind::AsyncSemaphore(places) if places != 1)
+    }
+
+    /// Does it keep others out if it is taken there? A lock may be handed on by some (the first reader takes it, the last
+    /// one gives it back) and be held by others (the writers).
+    pub(super) fn excludes_from(&self, site: Option<SiteId>) -> bool {
+        let handed_on = || self.handed_on.as_ref().is_none_or(|sites| site.is_none_or(|site| sites.contains(&site)));
+        self.has_one_place() && !(self.signals && handed_on())
     }
 
     pub fn is_async(&self) -> bool {
@@ -195,6 +209,7 @@ impl Locks {
             acquired: None,
             holders: Vec::new(),
             signals: false,
+            handed_on: Some(Vec::new()),
             signalled: Knowledge::default(),
             writes: Vec::new(),
             published: FxHashMap::default(),

@@ -17,13 +17,18 @@ use super::world::World;
 use crate::event::{Event, LockKind, Patience, Record};
 use crate::finding::{Evidence, Finding, Kind, Severity};
 
+/// Acquisitions of which it is remembered inside of what they were decided.
+const DECIDED: usize = 4096;
+
 #[derive(Debug, Default)]
 pub struct LockOrder {
     graph: LockGraph,
     twins: Twins,
     /// How often a task had given way to its loop when it asked for a lock that it now holds, by acquisition.
     turns: FxHashMap<u64, u64>,
-    /// The same for a lock that it waits for.
+    /// Locks inside of which it was decided whether to take another one that is still held, by its acquisition.
+    decided: FxHashMap<u64, Vec<LockId>>,
+    /// How often a task had given way when it asked for the lock that it waits for.
     asked: FxHashMap<StrandId, (LockId, u64)>,
 }
 
@@ -52,6 +57,7 @@ impl Detector for LockOrder {
                     && let Some(held) = world.held(strand).iter().find(|held| held.lock == lock)
                 {
                     self.turns.remove(&held.acquisition);
+                    self.decided.remove(&held.acquisition);
                 }
             }
             Event::ObjectEnd { id } => {
@@ -64,6 +70,7 @@ impl Detector for LockOrder {
             Event::ThreadEnd => self.forget(world.thread(record.process, record.thread)),
             Event::Gap { .. } | Event::Settled | Event::ProcessEnd { .. } => {
                 self.turns.clear();
+                self.decided.clear();
                 self.asked.clear();
             }
             _ => {}
@@ -94,7 +101,16 @@ impl LockOrder {
         if patience != Patience::Forever || held.is_empty() {
             return;
         }
+        let site = world.site(state.process, newest.stack);
+        if site.is_some_and(|site| site.decided) && self.decided.len() < DECIDED {
+            self.decided.insert(newest.acquisition, held.iter().map(|held| held.lock).collect());
+        }
         for outer in held.iter().filter(|outer| outer.lock != lock) {
+            // The first reader takes the lock for all, the last gives it back: who holds it for the readers is never
+            // waited for inside of what counts them.
+            if self.decided.get(&outer.acquisition).is_some_and(|inside| inside.contains(&lock)) {
+                continue;
+            }
             if let Some(edge) = self.edge(world, strand, outer, newest, asked) {
                 self.twins.nested(world, &edge).into_iter().for_each(|pair| report_twins(world, &pair, findings));
                 for cycle in self.graph.add(edge) {

@@ -197,6 +197,16 @@ impl Flow {
         self.list().get(instruction as usize).map(|found| (instruction as usize, *found))
     }
 
+    /// Bits of a COMPARE_OP's argument below the number of the comparison.
+    #[must_use]
+    pub fn comparison_shift(&self) -> u32 {
+        match self.minor {
+            0..=11 => 0,
+            12 => 4,
+            _ => 5,
+        }
+    }
+
     #[must_use]
     pub fn slot_value(slot: u32) -> Value {
         FIRST_SLOT + slot

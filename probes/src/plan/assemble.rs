@@ -31,11 +31,30 @@ pub(super) fn plan(code: &Code, version: Version) -> Result<Plan, PlanError> {
     let own: Vec<bool> = accesses.iter().map(is_kept).collect();
     let facts = Facts { code, version, flow: &flow, control: &control, idents: &idents, accesses: &accesses, own: &own };
     let mut dependence = Dependence::new(code, &flow, &control, &idents, &accesses);
-    let (windows, taken) = window::find(&facts, &mut dependence);
+    let window::Found { windows, taken, confirmed } = window::find(&facts, &mut dependence);
     let spans = span::find(&facts, &mut dependence);
     let watches = watches(&facts, &taken);
     let enter = windows.iter().any(|window| !window.dominated).then(|| first_offset(&flow));
-    Ok(Plan { watches, windows, spans, enter, paths: paths(&facts) })
+    let decided = decided(&facts, &mut dependence);
+    Ok(Plan { watches, windows, spans, confirmed, decided, enter, paths: paths(&facts) })
+}
+
+/// Calls of `acquire` that depend on what something is (`if self.readers == 1: self.writing.acquire()`).
+fn decided(facts: &Facts<'_>, dependence: &mut Dependence<'_>) -> Vec<u32> {
+    let Facts { code, flow, idents, .. } = *facts;
+    let mut found = Vec::new();
+    for (index, instruction) in flow.list().iter().enumerate().filter(|(index, _)| flow.reached(*index)) {
+        let call = if calls(instruction.op) { Call::at(flow, code, index) } else { None };
+        if call.is_none_or(|call| access::called_name(code, idents, &call) != Some("acquire")) {
+            continue;
+        }
+        let block = flow.block_of.get(index).copied().unwrap_or(NOWHERE);
+        let sides = facts.control.ancestors(block).into_iter().filter(|(_, around)| !around);
+        if sides.into_iter().any(|(side, _)| !dependence.sources(flow.condition(side.block)).is_empty()) {
+            found.push(instruction.offset);
+        }
+    }
+    found
 }
 
 fn watches(facts: &Facts<'_>, taken: &[bool]) -> Vec<Watch> {

@@ -19,6 +19,7 @@ use crate::rescue;
 use crate::switch::Switches;
 use crate::version::Version;
 
+mod confirm;
 mod fit;
 mod outcome;
 mod wait;
@@ -43,9 +44,18 @@ pub struct Facts<'a> {
     pub own: &'a [bool],
 }
 
-/// All windows, by the offset of their write, and for each access whether it is a part of one.
+/// What there is in one function.
+pub struct Found {
+    /// By the offset of their write; those that wait come last.
+    pub windows: Vec<Window>,
+    /// For each access whether it is a part of a window.
+    pub taken: Vec<bool>,
+    /// Offsets of writes that confirm what a caller has passed.
+    pub confirmed: Vec<u32>,
+}
+
 #[must_use]
-pub fn find(facts: &Facts<'_>, dependence: &mut Dependence<'_>) -> (Vec<Window>, Vec<bool>) {
+pub fn find(facts: &Facts<'_>, dependence: &mut Dependence<'_>) -> Found {
     let count = facts.accesses.len();
     let mut finder = Finder {
         facts,
@@ -53,18 +63,21 @@ pub fn find(facts: &Facts<'_>, dependence: &mut Dependence<'_>) -> (Vec<Window>,
         handlers: Handlers::new(facts),
         regions: Regions::new(facts.flow),
         conditions: vec![None; facts.flow.blocks.len()],
+        tests: Vec::new(),
         windows: Vec::new(),
         taken: vec![false; count],
     };
+    finder.tests = finder.tests_in_loops();
     let mut order: Vec<usize> = (0..count).filter(|access| facts.own.get(*access) != Some(&true)).collect();
     let group = |index: &usize| facts.accesses.get(*index).map(|access| (access.space, access.subject));
     order.sort_by_key(group);
     for group in order.chunk_by(|one, other| group(one) == group(other)) {
         finder.group(group);
     }
-    // Sampling counts without those that wait.
     finder.windows.sort_by_key(|window| (window.waits, window.write, window.kind, window.reads.first().copied()));
-    (finder.windows, finder.taken)
+    let writes = facts.accesses.iter().filter(|access| access.writes() && finder.is_confirmed_for_callers(access));
+    let confirmed = writes.map(|access| finder.offset(access.instruction)).collect();
+    Found { windows: finder.windows, taken: finder.taken, confirmed }
 }
 
 struct Finder<'a, 'b, 'c> {
@@ -74,6 +87,8 @@ struct Finder<'a, 'b, 'c> {
     regions: Regions<'a>,
     /// By block: what the branch at its end depends on, once asked.
     conditions: Vec<Option<Vec<Source>>>,
+    /// Blocks that end in a test which loops come back to.
+    tests: Vec<u32>,
     windows: Vec<Window>,
     taken: Vec<bool>,
 }
@@ -111,6 +126,7 @@ impl Finder<'_, '_, '_> {
                 reads.push((access.key, read));
             }
         }
+        self.without_confirmed(&mut reads, write);
         self.windows_of(WindowKind::ReadModifyWrite, reads, &[], index, write, false);
     }
 
@@ -147,7 +163,7 @@ impl Finder<'_, '_, '_> {
     }
 
     /// What is taken out (or put into a queue that may be full) is not there any more, and the code is ready for that.
-    fn is_shortcut(&self, check: &Access, act: &Access) -> bool {
+    pub(super) fn is_shortcut(&self, check: &Access, act: &Access) -> bool {
         let may_fail = act.touch == Touch::Remove || matches!(act.operation, Operation::MethodCall { method: "put_nowait", .. });
         let Facts { code, flow, .. } = *self.facts;
         let (check, used) = (check.instruction as usize, act.instruction as usize);
@@ -244,7 +260,7 @@ impl Finder<'_, '_, '_> {
         }
     }
 
-    fn same(&self, read: &Access, index: usize, write: &Access) -> bool {
+    pub(super) fn same(&self, read: &Access, index: usize, write: &Access) -> bool {
         read.space == write.space && read.subject == write.subject && self.facts.own.get(index) != Some(&true)
     }
 
@@ -263,7 +279,7 @@ impl Finder<'_, '_, '_> {
     }
 
     /// What the branch at the end of a block depends on.
-    fn condition(&mut self, block: u32) -> Vec<Source> {
+    pub(super) fn condition(&mut self, block: u32) -> Vec<Source> {
         if let Some(Some(known)) = self.conditions.get(block as usize) {
             return known.clone();
         }

@@ -252,3 +252,65 @@ class Pages:
             self.at += page  # cta self.at <- a,b breaks awaits; rmw self.at <- . latent
             for row in page:
                 yield row
+
+
+def compare_and_set(o):
+    while True:
+        old = o.state
+        new = work(old)
+        with o.lock:
+            if o.state is old:  # @a
+                o.state = new  # rmw o.state <- a latent
+                return
+
+
+def by_revision(o):
+    revision = o.revision
+    text = work(o.text)
+    if revision != o.revision:  # @a
+        return
+    o.text = text
+    o.revision = revision + 1  # cta o.revision <- a latent
+
+
+def compares_too_early(o):
+    old = o.state
+    if o.state is old:  # @a
+        new = work(o.state)  # @b
+        o.state = new  # cta o.state <- a breaks; rmw o.state <- b breaks
+
+
+def compares_something_else(o, key):
+    old = o.n  # @a
+    if o.key == key:
+        o.n = old + 1  # rmw o.n <- a latent
+
+
+class Waiting:
+    def slot(self):
+        while True:
+            if self.slots > 0:  # @a
+                self.slots -= 1  # cta self.slots <- a latent; rmw self.slots <- . latent
+                return
+            work()
+
+    def slot_after(self):
+        while self.slots <= 0:  # @a
+            work()
+        self.slots -= 1  # cta self.slots <- a latent; rmw self.slots <- . latent
+
+    def item(self):
+        while not self.items:  # @a
+            work()
+        return self.items.pop()  # cta self.items <- a latent
+
+    def key(self, key):
+        while key in self.running:  # @a
+            work()
+        work()
+        self.running.add(key)  # cta self.running <- a breaks
+
+    def arrived(self):
+        while self.count < 3:  # @a
+            self.count = work()  # cta self.count <- a breaks
+        self.done = True

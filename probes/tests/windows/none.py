@@ -189,3 +189,9 @@ def shows_and_sets(o, things):
         if o.busy:
             work()
         o.busy = True
+
+
+def takes_its_turn(o, me, other):
+    while o.turn != me:
+        work()
+    o.turn = other

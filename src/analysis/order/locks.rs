@@ -1,6 +1,7 @@
 //! Locks: made, taken, given back, used as signals; and the order that critical sections give which check what others
 //! wrote. It does not judge who holds what when.
 
+use super::super::definitions::SiteId;
 use super::super::history::{Step, What};
 use super::super::lock::{Held, LockId, Part};
 use super::super::process::SOURCES;
@@ -51,6 +52,7 @@ impl World {
     pub(super) fn acquire(&mut self, strand: StrandId, lock: LockId, stack: StackId, time: u64) {
         let place = self.strands.get(strand).map(|strand| strand.process).zip(Some(stack));
         let by_user = place.is_some_and(|(process, stack)| self.is_outside_stdlib(process, stack));
+        let at = place.and_then(|(process, stack)| self.site_id(process, stack));
         let says_alive = place.and_then(|(process, stack)| self.site(process, stack)).is_some_and(|site| site.says_alive);
         // Records of other processes may come a little late: their hold ends when its release comes.
         let others = self.holders_elsewhere(strand, lock);
@@ -74,12 +76,12 @@ impl World {
                 strand_state.held.retain(|entry| entry.lock != lock);
                 std::mem::replace(&mut held.holders, others)
             }
-            None if held.excludes() && !held.holders.is_empty() => std::mem::take(&mut held.holders),
+            None if held.excludes_from(at) && !held.holders.is_empty() => std::mem::take(&mut held.holders),
             None => Vec::new(),
         };
         held.holders.push(strand);
         held.writes.clear();
-        if held.excludes() && !says_alive {
+        if held.excludes_from(at) && !says_alive {
             self.acquisitions += 1;
             let acquisition = self.acquisitions;
             strand_state.held.push(Held { lock, acquisition, stack, since: time, again: 0, excludes: true });
@@ -143,6 +145,7 @@ impl World {
     /// Released by a strand that does not hold it: a signal to the next one that acquires it. Unless it was acquired
     /// before watching began: then what this strand did so far was done under a lock that nobody knows of.
     fn release_for_others(&mut self, strand: StrandId, lock: LockId) {
+        let taken_at = self.taken_at(lock);
         let Some(held) = self.locks.get_mut(lock) else { return };
         let Some(strand_state) = self.strands.get_mut(strand) else { return };
         let stamp = strand_state.clock.publish();
@@ -151,6 +154,12 @@ impl World {
             self.forgiven.insert(stamp.moment.chain, stamp.moment.tick);
             return;
         }
+        if !held.signals && held.holders.is_empty() {
+            held.handed_on = None;
+        }
+        if let Some(sites) = &mut held.handed_on {
+            sites.extend(taken_at);
+        }
         held.signals = true;
         for holder in std::mem::take(&mut held.holders) {
             if let Some(holder) = self.strands.get_mut(holder) {
@@ -158,6 +167,14 @@ impl World {
                 holder.held_changed();
             }
         }
+    }
+
+    /// Where those took the lock who hold it now.
+    fn taken_at(&self, lock: LockId) -> Vec<SiteId> {
+        let holders = self.locks.get(lock).map_or(&[][..], |lock| &lock.holders);
+        let holders = holders.iter().filter_map(|holder| self.strands.get(*holder));
+        let taken = holders.filter_map(|holder| Some((holder.process, holder.held.iter().find(|held| held.lock == lock)?.stack)));
+        taken.filter_map(|(process, stack)| self.site_id(process, stack)).collect()
     }
 
     /// Records were lost: what was done so far is taken as ordered before all that follows.

@@ -329,7 +329,7 @@ fn close_spans(
         let Some(open) = opens.take_span(code, span, below, now.access.object, &fits) else { continue };
         // Whether something was there says nothing about whether something may be added.
         let unrelated = is_container(now) && site.grows && !site.shrinks && definitions.tests_truth(open.past.site);
-        let looks_again = unrelated || kind_of(now, which).is_some_and(|kind| inner.contains(&kind));
+        let looks_again = unrelated || site.confirmed || kind_of(now, which).is_some_and(|kind| inner.contains(&kind));
         let one_function = open.past.stack == past.stack;
         let claimed = open.claimed && kind_of(now, which) == Some(WindowKind::CheckThenAct);
         if !looks_again && !one_function && !claimed {
