@@ -96,7 +96,7 @@ fn unordered(now: &Now<'_>, shadow: &Shadow, earlier: &Past, later: &Past) -> bo
     };
     // The cheapest questions come first.
     earlier.strand != later.strand
-        && !(earlier.home.is_some() && earlier.home == later.home)
+        && (earlier.home.is_none() || earlier.home != later.home)
         && !common_lock(earlier, later)
         && !world.soft_before(earlier.moment, later.strand)
         && world.could_meet(earlier.strand, later.strand)
