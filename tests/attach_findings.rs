@@ -156,15 +156,11 @@ fn threads_that_are_started_without_waiting_for_the_last_race_however_soon_they_
     let _alone = alone();
     everywhere(|python| {
         let target = Target::start(python, include_str!("attach/started_racy.py"));
-        let mut found = vec![("app.laps", 30)];
-        // Methods and keys that a loop goes through are not followed on 3.15.
-        if python.minor < 15 {
-            found.extend([("Meter.pulses", 14), ("app.posts[...]", 36)]);
-        }
+        let found = [("app.laps", 30), ("Meter.pulses", 14), ("app.posts[...]", 36)];
         let all = |report: &Value| found.iter().all(|(subject, line)| has(report, "read-modify-write", subject, *line));
         let report = look_until(&target, all);
-        for (subject, line) in &found {
-            expect(python, &report, "read-modify-write", subject, *line);
+        for (subject, line) in found {
+            expect(python, &report, "read-modify-write", subject, line);
         }
         for finding in findings(&report) {
             let latent = python.minor >= 10 && !python.free_threaded;

@@ -123,13 +123,14 @@ const PLAIN_MODULES: &[&str] = &[
 /// Builtin functions that do, or may.
 const UNQUIET: &[&str] = &["next", "iter"];
 const MORE_QUIET: &[&str] = &["bytearray", "divmod", "hasattr", "ord", "pow", "setattr", "delattr", "Exception", "object"];
-/// What a loop can walk without waiting for what comes next.
+/// What a loop can walk without waiting for what comes next. From 3.15 on lists and tuples stand there themselves.
 const PLAIN_ITERATORS: &[&str] = &[
     "bytes_iterator",
     "dict_itemiterator",
     "dict_keyiterator",
     "dict_valueiterator",
     "enumerate",
+    "list",
     "list_iterator",
     "longrange_iterator",
     "range_iterator",
@@ -138,6 +139,7 @@ const PLAIN_ITERATORS: &[&str] = &[
     "set_iterator",
     "str_ascii_iterator",
     "str_iterator",
+    "tuple",
     "tuple_iterator",
     "zip",
     "_collections._deque_iterator",
