@@ -138,6 +138,12 @@ impl Session {
              could not be read",
             counts.missed, counts.unsure, counts.unread
         ));
+        if counts.glances > 0 {
+            report.coverage.not_watched.push(format!(
+                "{} of {} looks only glanced at the stacks, because all threads were where they had often been looked at",
+                counts.glances, counts.samples
+            ));
+        }
         if counts.left_out > 0 {
             report.coverage.not_watched.push(format!(
                 "more tasks than one look takes: they were looked at in turns, and {} times one was not looked at",

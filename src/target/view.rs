@@ -2,6 +2,7 @@
 //! For one look at a process that goes on meanwhile; what must be of now is asked of the memory below.
 
 use std::cell::{Cell, RefCell};
+use std::collections::hash_map::Entry;
 
 use rustc_hash::FxHashMap;
 
@@ -9,15 +10,17 @@ use super::address::RemoteAddr;
 use super::memory::{Fault, Memory, Piece};
 
 /// Bytes that are kept as one.
-const LINE: usize = 1024;
+const LINE: usize = 256;
+/// Bytes that are read at once where nothing was foreseen.
+const BLOCK: usize = 1024;
 /// Lines of one page are read as one piece, with what lies between them: that costs less than another piece.
 const PAGE: u64 = 4096;
 /// Lines that are kept; a look that needs more begins anew.
-const MOST_LINES: usize = 1 << 13;
+const MOST_LINES: usize = 1 << 15;
 /// Lines that are read at once.
 const MOST_AT_ONCE: usize = 1 << 12;
 /// What has not been asked for in so many looks is not foreseen any more.
-const LONGEST_UNASKED: u32 = 2;
+const LONGEST_UNASKED: u32 = 1;
 /// What is not there any more interrupts reading at once; after so many times, the rest is read when it is asked for.
 const MOST_INTERRUPTIONS: usize = 32;
 
@@ -50,7 +53,7 @@ struct Line {
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum State {
-    /// Read because it had been noted, and not asked for yet.
+    /// Read because it had been noted, or along with another, and not asked for yet.
     Foreseen,
     AskedFor,
     /// Its reader says itself what it will ask for: nothing to note.
@@ -69,6 +72,21 @@ impl Lines {
             found.state = State::AskedFor;
         }
         self.bytes.get(found.place)
+    }
+
+    /// Reads the line, and what of its block is not there yet along with it: that costs no more.
+    fn read_block<M: Memory>(&mut self, memory: &M, line: u64) -> Result<(), Fault> {
+        let first = line & !(BLOCK as u64 - 1);
+        let mut bytes = [[0; LINE]; BLOCK / LINE];
+        memory.read(RemoteAddr(first), bytes.as_flattened_mut())?;
+        for (at, bytes) in (first..).step_by(LINE).zip(bytes) {
+            let place = self.bytes.len();
+            if let Entry::Vacant(entry) = self.at.entry(at) {
+                entry.insert(Line { place, state: State::Foreseen });
+                self.bytes.push(bytes);
+            }
+        }
+        Ok(())
     }
 
     /// Reads those that are not there yet, as many as possible in one call of the kernel. Gives back what could not be
@@ -184,11 +202,7 @@ impl<M: Memory> View<M> {
             lines.clear();
         }
         if !lines.at.contains_key(&line) {
-            let mut bytes = [0; LINE];
-            self.memory.read(RemoteAddr(line), &mut bytes)?;
-            let place = lines.bytes.len();
-            lines.bytes.push(bytes);
-            lines.at.insert(line, Line { place, state: State::AskedFor });
+            lines.read_block(&self.memory, line)?;
         }
         let bytes = lines.bytes_of(line).ok_or(Fault::Unreadable(RemoteAddr(at)))?;
         // Both begin and end within the line or at its ends.
@@ -202,15 +216,11 @@ impl<M: Memory> View<M> {
 
 impl<M: Memory> Memory for View<M> {
     fn read(&self, at: RemoteAddr, into: &mut [u8]) -> Result<(), Fault> {
-        if !self.keeps.get() || into.len() > LINE || into.is_empty() {
+        if !self.keeps.get() || into.len() > BLOCK || into.is_empty() {
             return self.memory.read(at, into);
         }
         let last = at.0.checked_add(into.len() as u64 - 1).ok_or(Fault::Unreadable(at))?;
-        self.copy(line_of(at.0), at.0, into)?;
-        if line_of(last) != line_of(at.0) {
-            self.copy(line_of(last), at.0, into)?;
-        }
-        Ok(())
+        (line_of(at.0)..=last).step_by(LINE).try_for_each(|line| self.copy(line, at.0, into))
     }
 
     /// Always as it is now.

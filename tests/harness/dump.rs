@@ -2,14 +2,15 @@
 //! comes out counts for nothing here; that it ends, and does not break on garbage, is what its callers look at.
 
 use racetrace::collect::sampler::codes::Codes;
-use racetrace::collect::sampler::strand::{self, Activation, TidMap};
+use racetrace::collect::sampler::reading::Reading;
+use racetrace::collect::sampler::strand::{self, Activation, ThreadView, TidMap};
 use racetrace::collect::sampler::{locks, subject};
 use racetrace::cpython::code::Specialisation;
 use racetrace::cpython::debug_offsets;
 use racetrace::cpython::discovery::Runtime;
 use racetrace::cpython::layout::Layout;
 use racetrace::cpython::python::{Python, ThreadState};
-use racetrace::cpython::task::TaskLists;
+use racetrace::cpython::task::{RemoteTask, TaskLists};
 use racetrace::target::address::RemoteAddr;
 use racetrace::target::memory::{Fault, Memory};
 use racetrace::target::threads::Activity;
@@ -23,6 +24,8 @@ pub struct Found {
     pub held: usize,
     pub tasks: usize,
     pub names: usize,
+    /// Threads and tasks that there is something to say of.
+    pub told: usize,
 }
 
 /// The runtime as this memory describes it, which is asked anew: a damaged description gives damaged layouts.
@@ -45,28 +48,41 @@ pub fn everything<M: Memory>(python: &Python<M>, lists: Option<TaskLists>) -> Re
         let _ = python.gil(view.state.interpreter.gil);
         frames(python, &view.frames, &mut found);
     }
+    let mut seen: Vec<(ThreadView, Option<RemoteTask>)> = views.iter().map(|view| (view.clone(), None)).collect();
     let states: Vec<ThreadState> = views.iter().map(|view| view.state).collect();
     for interpreter in python.interpreters()? {
         found.names += python.thread_names(interpreter.at).map_or(0, |names| names.len());
         let addresses = python.task_addresses(interpreter, &states, lists).unwrap_or_default();
         let _ = python.current_tasks(interpreter.at);
-        tasks(python, &addresses, lists, &mut codes, &mut found);
+        let tasks = tasks(python, &addresses, lists, &mut codes, &mut found);
+        let Some(runner) = views.first() else { continue };
+        seen.extend(tasks.into_iter().map(|(task, frames)| {
+            let view = ThreadView { frames, chain: task.frames.clone(), head: Vec::new(), ..runner.clone() };
+            (view, Some(task))
+        }));
+    }
+    let mut reading = Reading::default();
+    // A second time with what is remembered of the first.
+    for _ in 0..2 {
+        let waits = |view: &ThreadView| locks::waited(python, &view.frames, || ASLEEP);
+        found.told = reading.count(python, &mut codes, &seen, waits)?;
     }
     let _ = (python.micro(), python.standard_library());
     codes.refresh(python);
     Ok(found)
 }
 
+/// A thread that sleeps for a lock: which one, is to be found out from its stack.
+const ASLEEP: Activity = Activity::Waiting { call: 202, arguments: [0; 4], stack: 0 };
+
 fn frames<M: Memory>(python: &Python<M>, frames: &[Activation], found: &mut Found) {
     found.frames += frames.len();
     found.held += locks::held(python, frames).len();
-    // A thread that sleeps for a lock: which one, is to be found out from its stack.
-    let asleep = Activity::Waiting { call: 202, arguments: [0; 4], stack: 0 };
-    if let Some(waited) = locks::waited(python, frames, || asleep) {
+    if let Some(waited) = locks::waited(python, frames, || ASLEEP) {
         let _ = locks::name(python, frames, waited.lock);
     }
     let _ = locks::waited_by_task(python, frames);
-    let _ = locks::joined(python, frames, || asleep);
+    let _ = locks::joined(python, frames, || ASLEEP);
     let _ = locks::Locals::read(python, frames.iter()).name(RemoteAddr::NULL);
     for activation in frames {
         let site = activation.code.site(activation.offset);
@@ -101,14 +117,17 @@ fn tasks<M: Memory>(
     lists: Option<TaskLists>,
     codes: &mut Codes,
     found: &mut Found,
-) {
+) -> Vec<(RemoteTask, Vec<Activation>)> {
     let learnt = addresses.first().and_then(|first| python.learn_task_layout(*first).ok().flatten());
-    let Some(layout) = lists.map(|lists| lists.layout).or(learnt) else { return };
+    let Some(layout) = lists.map(|lists| lists.layout).or(learnt) else { return Vec::new() };
+    let mut all = Vec::new();
     for at in addresses.iter().take(100) {
         let Ok(task) = python.task(*at, layout) else { continue };
         found.tasks += 1;
         let activations: Vec<Activation> =
             task.frames.iter().filter_map(|frame| strand::activation(python, codes, *frame)).collect();
         frames(python, &activations, found);
+        all.push((task, activations));
     }
+    all
 }

@@ -19,8 +19,10 @@ use super::dump::everything;
 pub const MOST_READS: u64 = 1_000_000;
 
 const PROGRAM: &str = "
-import asyncio, collections, queue, threading
+import asyncio, collections, os, queue, threading, time
 
+place, page = '/nowhere/page', open(os.devnull, 'w')
+first, second = threading.Lock(), threading.Lock()
 lock, again, counter, table = threading.Lock(), threading.RLock(), 0, {'a': 1, 2: 'b', None: 1.5, 'ü': 'ш' * 30}
 waiting = queue.Queue()
 
@@ -56,6 +58,33 @@ def wants():
     with lock:
         pass
 
+def nests():
+    with first:
+        time.sleep(1000)
+        with second:
+            pass
+
+def acts():
+    if not os.path.exists(place):
+        time.sleep(1000)
+        open(place, 'w').close()
+
+def writes():
+    page.write('a')
+    time.sleep(1000)
+    page.write('b')
+
+def tick(times):
+    global counter
+    for _ in range(times):
+        counter += 1
+        time.sleep(1000)
+
+def ticks():
+    for name in ['a', 'b']:
+        table[name] = len(name)
+        tick(3)
+
 def recurse(depth):
     return recurse(depth - 1) if depth else waiting.get()
 
@@ -71,12 +100,14 @@ async def main():
         async with section:
             await sleeps(gate)
     tasks = [asyncio.create_task(inside()) for _ in range(5)] + [asyncio.create_task(sleeps(gate), name='named')]
+    kept = sleeps(gate)
+    sleeps(gate)
     await asyncio.sleep(0.01)
     print('ready', flush=True)
     await gate.wait()
 
 account = Account()
-threads = [holds, wants, closes_over(), lambda: recurse(40), lambda: account.move(True), lambda: account.move(False)]
+threads = [holds, wants, nests, nests, acts, acts, writes, writes, ticks, ticks, closes_over(), lambda: recurse(40), lambda: account.move(True), lambda: account.move(False)]
 for target in threads:
     threading.Thread(target=target, daemon=True).start()
 asyncio.run(main())
@@ -147,7 +178,7 @@ impl Taken {
         let again = everything(&noting, lists).expect("the image holds it");
         assert!(live.threads >= 7 && live.frames >= 60 && live.windows >= 4 && live.held >= 3 && live.names >= 7, "{live:?}");
         assert!(again.threads == live.threads && again.frames >= 60 && again.held == live.held, "{live:?} {again:?}");
-        assert!(again.tasks >= 6, "{again:?}");
+        assert!(again.tasks >= 6 && again.told >= 12, "{again:?}");
         let places = noting.memory.seen.as_ref().expect("notes").borrow().clone();
         Taken { runtime, lists, image, places, process, child }
     }

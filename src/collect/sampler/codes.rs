@@ -12,7 +12,7 @@ use crate::cpython::code::{IDENTITY, RemoteCode, Specialisation};
 use crate::cpython::line::line_at;
 use crate::cpython::python::Python;
 use crate::target::address::RemoteAddr;
-use crate::target::memory::Memory;
+use crate::target::memory::{Memory, Piece};
 
 use super::abandoned;
 use super::approach::Approach;
@@ -230,8 +230,12 @@ impl Codes {
         })
     }
 
-    /// Drops the entries whose objects are gone, and the failures, which may succeed now. For every second or so.
+    /// Drops the entries whose objects are gone, and the failures, which may succeed now. For every second or so. A memory
+    /// that keeps what it reads reads them all at once.
     pub fn refresh<M: Memory>(&mut self, python: &Python<M>) {
+        let from = python.layout.object.header;
+        let pieces: Vec<Piece> = self.known.keys().map(|at| Piece { at: at.plus(from), len: IDENTITY }).collect();
+        python.memory.prepare(&pieces);
         self.known.retain(|&at, known| known.as_ref().is_some_and(|code| identity(python, at).as_ref() == Some(&code.identity)));
     }
 }

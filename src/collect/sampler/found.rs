@@ -242,8 +242,8 @@ pub(super) fn read_coming<M: Memory>(
     }
     let lies_ahead = |index: usize, activation: &Activation| {
         let (code, offset, standing) = (&activation.code, activation.offset, Standing::of(index));
-        let accesses = !code.approach(offset, standing).targets.is_empty();
-        is_users(code) && (accesses || code.path_site(offset, standing).goes_on() || !code.entries(offset, standing).is_empty())
+        let accesses = || !code.approach(offset, standing).targets.is_empty();
+        is_users(code) && (accesses() || code.path_site(offset, standing).goes_on() || !code.entries(offset, standing).is_empty())
     };
     // Whether the strand gets to frames in which nothing lies ahead need not be known.
     let ahead = strand.view.frames.iter().enumerate().rposition(|(index, activation)| lies_ahead(index, activation));

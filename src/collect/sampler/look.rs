@@ -13,26 +13,25 @@ use crate::target::memory::Fault;
 use crate::target::threads::{self, Stillness};
 use crate::target::view::Noted;
 
-use super::abandoned;
-use super::behind;
 use super::codes::KnownCode;
-use super::dropped;
 use super::emit::Emitter;
-use super::found::{self, Strand};
+use super::found::Strand;
 use super::locks;
 use super::names::ThreadNames;
-use super::plain::Plainness;
+use super::nesting::Nesting;
+use super::pace::{Pace, Whereabouts};
 use super::present::Presents;
-use super::starting;
+use super::reading::Reading;
 use super::strand::{self, Activation, ThreadView, TidMap};
 use super::target::Target;
 use super::verify;
-use super::working;
 
 /// What the samples of a session came to so far.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Counts {
     pub samples: u64,
+    /// Those of them that only compared stacks with what had been looked at thoroughly before.
+    pub glances: u64,
     /// Looks that gave nothing: the lists could not be read.
     pub missed: u64,
     /// Frames that could not be trusted, because something moved while they were read.
@@ -58,11 +57,10 @@ pub struct Sampler {
     objects: Noted,
     names: ThreadNames,
     pub(super) lock_names: HashMap<RemoteAddr, String>,
-    /// Locks that no name was found for, and how often it was looked for.
+    /// Locks that have no name yet, and the looks in which they were seen.
     nameless: HashMap<RemoteAddr, u32>,
-    plainness: Plainness,
-    asked: dropped::Asked,
-    looked: abandoned::Looks,
+    pace: Pace,
+    reading: Reading,
     task_layout: Option<TaskLayout>,
     /// Threads that have been announced, by thread state.
     known: HashMap<RemoteAddr, Known>,
@@ -87,8 +85,8 @@ type TasksBefore = HashMap<RemoteAddr, (RemoteAddr, Vec<(RemoteAddr, u32)>)>;
 const REFRESH: std::time::Duration = std::time::Duration::from_millis(500);
 /// Tasks looked at in one sample; the rest has its turn later.
 const MOST_TASKS: usize = 2_000;
-/// Looks in which the name of a lock is looked for in vain.
-const NAME_TRIES: u32 = 4;
+/// In how many looks at a lock its name is looked for.
+const NAME_TRIES: u32 = 5;
 
 impl Sampler {
     pub fn new(target: Target) -> Sampler {
@@ -106,9 +104,8 @@ impl Sampler {
             names: ThreadNames::default(),
             lock_names: HashMap::new(),
             nameless: HashMap::new(),
-            plainness: Plainness::default(),
-            asked: dropped::Asked::default(),
-            looked: abandoned::Looks::default(),
+            pace: Pace::default(),
+            reading: Reading::default(),
             task_layout,
             known: HashMap::new(),
             tasks_before: HashMap::new(),
@@ -151,7 +148,10 @@ impl Sampler {
         match sample {
             Ok(sample) => {
                 self.counts.samples += 1;
-                self.emitter.push(Tid(0), Event::Sample(Box::new(sample)));
+                match sample {
+                    Some(sample) => self.emitter.push(Tid(0), Event::Sample(Box::new(sample))),
+                    None => self.counts.glances += 1,
+                }
                 Ok(self.emitter.take())
             }
             Err(fault @ (Fault::Gone | Fault::Denied)) => Err(fault),
@@ -167,19 +167,23 @@ impl Sampler {
         self.refreshed = Instant::now();
         self.tids.forget();
         python.forget_types();
+        python.memory.keep();
         codes.refresh(python);
+        python.memory.let_go();
         self.lock_names.clear();
         self.nameless.clear();
-        self.plainness.forget();
-        self.asked.clear();
-        self.looked.clear();
+        self.reading.forget();
         self.names.forget();
     }
 
-    fn sample(&mut self) -> Result<Sample, Fault> {
+    /// `None` where a glance was enough.
+    fn sample(&mut self) -> Result<Option<Sample>, Fault> {
         // What is claimed is read again, all at one moment; for the rest each place is read once.
         self.target.python.memory.keep();
         let views = self.views()?;
+        if !self.is_thorough(&views) {
+            return Ok(None);
+        }
         // Behind the frames: what lies in them is to be as old as they are, or newer.
         self.target.python.memory.foresee(&mut self.objects);
         self.announce_threads(&views);
@@ -187,7 +191,9 @@ impl Sampler {
         let seen = strands.len();
         strands.extend(self.task_strands(&strands));
         self.counts.tasks = self.counts.tasks.max((strands.len() - seen) as u64);
-        self.read(&mut strands);
+        let Target { python, codes, process, .. } = &mut self.target;
+        let emitter = &self.emitter;
+        self.reading.read(python, codes, process.pid, &mut strands, &|code: &KnownCode| emitter.is_users(code));
         let sure = if strands.iter().any(Strand::is_of_interest) {
             verify::at_one_moment(&self.target.python, self.target.process.pid, &mut strands)?
         } else {
@@ -204,7 +210,16 @@ impl Sampler {
         let idents: HashMap<u64, Tid> = idents.collect();
         let states = strands.into_iter().zip(sure).filter_map(|(strand, verified)| self.say(strand, verified, &idents)).collect();
         self.target.python.memory.note(&mut self.objects);
-        Ok(Sample { strands: states, seen: total, unread: u32::try_from(unread).unwrap_or(u32::MAX) })
+        Ok(Some(Sample { strands: states, seen: total, unread: u32::try_from(unread).unwrap_or(u32::MAX) }))
+    }
+
+    fn is_thorough(&mut self, views: &[ThreadView]) -> bool {
+        let place = |view: &ThreadView| {
+            let own = view.frames.iter().filter(|frame| self.emitter.is_users(&frame.code));
+            Whereabouts::of(own.map(|frame| (frame.code.id, frame.offset)))
+        };
+        let places: Vec<Whereabouts> = views.iter().filter_map(place).collect();
+        self.pace.is_thorough(self.began.elapsed(), &places)
     }
 
     fn views(&mut self) -> Result<Vec<ThreadView>, Fault> {
@@ -223,7 +238,7 @@ impl Sampler {
                 self.names.forget_one(view.state.ident);
             }
         }
-        self.names.find(&self.target.python, views.iter().map(|view| &view.state));
+        self.names.find(&self.target.python, views);
         for view in views {
             let tid = tid_of(view);
             if let Some(known) = self.known.get_mut(&view.state.at).filter(|known| known.tid == tid) {
@@ -311,15 +326,23 @@ impl Sampler {
         Some(Strand { task: Some(task), waits_for_task, still, rests, ..Strand::new(view, name, holds, waited) })
     }
 
-    /// Names locks that are only known to local variables, of whatever function made them.
+    /// Names the locks that something may be said of: those of strands with windows, and those that last.
     fn name_locks(&mut self, strands: &[Strand]) {
         let python = &self.target.python;
         let mut locals = None;
         for strand in strands {
             let used = strand.holds.iter().map(|hold| hold.lock).chain(strand.waited.map(|waited| waited.lock));
-            let used = used.chain(strand.nestings.iter().flat_map(|nesting| [nesting.outer.lock, nesting.inner.lock]));
-            for lock in used {
-                if self.lock_names.contains_key(&lock) || self.nameless.get(&lock).is_some_and(|tries| *tries >= NAME_TRIES) {
+            let of_nestings =
+                |nesting: &Nesting| [nesting.outer.lock, nesting.inner.lock].into_iter().chain(nesting.gates.clone());
+            for lock in used.chain(strand.nestings.iter().flat_map(of_nestings)) {
+                if self.lock_names.contains_key(&lock) {
+                    continue;
+                }
+                let looks = self.nameless.entry(lock).or_default();
+                *looks += 1;
+                // Most locks that nobody has named are made for one short wait.
+                let matters = strand.is_of_interest() || strand.task.is_some() || *looks > 1;
+                if !matters || *looks > NAME_TRIES {
                     continue;
                 }
                 let own = locks::name(python, &strand.view.frames, lock);
@@ -327,34 +350,11 @@ impl Sampler {
                     let frames = || strands.iter().flat_map(|strand| &strand.view.frames);
                     locals.get_or_insert_with(|| locks::Locals::read(python, frames())).name(lock)
                 });
-                match name {
-                    Some(name) => drop(self.lock_names.insert(lock, name)),
-                    None => *self.nameless.entry(lock).or_default() += 1,
+                if let Some(name) = name {
+                    self.lock_names.insert(lock, name);
                 }
             }
         }
-    }
-
-    /// Reads what the strands stand in and come to.
-    fn read(&mut self, strands: &mut [Strand]) {
-        let Target { python, codes, .. } = &mut self.target;
-        for strand in strands.iter_mut() {
-            found::read_windows(python, strand, |code| self.emitter.is_users(code));
-            let frames = &strand.view.frames;
-            strand.dropped = dropped::read_dropped(python, codes, &mut self.asked, frames, |code| self.emitter.is_users(code));
-            let emitter = &self.emitter;
-            if strand.task.is_some() {
-                strand.abandoned =
-                    abandoned::read_abandoned(python, &mut self.looked, &strand.view.frames, |code| emitter.is_users(code));
-            }
-            found::read_spans(python, codes, strand, |code| emitter.is_users(code));
-            found::read_coming(python, codes, &mut self.plainness, strand, |code| emitter.is_users(code));
-            behind::read_behind(python, codes, &mut self.plainness, strand, |code| emitter.is_users(code));
-            working::read_working(python, codes, &mut self.plainness, strand, |code| emitter.is_users(code));
-        }
-        let emitter = &self.emitter;
-        starting::read_rivals(python, codes, &mut self.plainness, strands, &|code: &KnownCode| emitter.is_users(code));
-        found::keep_shared(self.target.process.pid, strands);
     }
 }
 

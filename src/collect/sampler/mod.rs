@@ -2,9 +2,9 @@
 //!
 //! | module | holds |
 //! |---|---|
-//! | [`budget`], [`amplifier`] | how often to look; making the target switch threads more often |
+//! | [`budget`], [`pace`], [`amplifier`] | how often to look, and how thoroughly; making the target switch threads more often |
 //! | [`codes`] | code objects that were seen, with what static analysis says about them |
-//! | [`look`], [`verify`] | one look at the process; what of it was so at one moment |
+//! | [`look`], [`reading`], [`verify`] | one look at the process; what it reads of each strand; what of it was so at one moment |
 //! | [`site`], [`approach`], [`ways`], [`turns`] | what static analysis says about a position, and what lies ahead of it |
 //! | [`found`], [`subject`], [`value`] | windows, loops and coming accesses in the frames of a look; the objects they are about |
 //! | [`present`] | the values that those objects have now |
@@ -36,9 +36,11 @@ pub mod locks;
 pub mod look;
 mod names;
 mod nesting;
+mod pace;
 mod paths;
 mod plain;
 mod present;
+pub mod reading;
 mod roots;
 mod say;
 pub mod site;

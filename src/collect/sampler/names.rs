@@ -5,8 +5,10 @@ use std::rc::Rc;
 
 use rustc_hash::FxHashMap;
 
-use crate::cpython::python::{Python, ThreadState};
+use crate::cpython::python::Python;
 use crate::target::memory::Memory;
+
+use super::strand::ThreadView;
 
 /// Names by `get_ident()`.
 #[derive(Debug, Default)]
@@ -31,12 +33,20 @@ impl ThreadNames {
         self.unknown.remove(&ident);
     }
 
-    /// Looks up the names that are not known yet, all in one go.
-    pub fn find<'a, M: Memory>(&mut self, python: &Python<M>, threads: impl Iterator<Item = &'a ThreadState>) {
-        let is_wanted =
-            |ident: &u64| !self.known.contains_key(ident) && self.unknown.get(ident).is_none_or(|tries| *tries < MOST_TRIES);
-        let mut wanted: Vec<(u64, _)> =
-            threads.filter(|state| is_wanted(&state.ident)).map(|state| (state.ident, state.interpreter.at)).collect();
+    /// Looks up the names that are not known yet: where the threads' own frames lead to their objects there, else in
+    /// `threading`'s table, all in one go.
+    pub fn find<M: Memory>(&mut self, python: &Python<M>, threads: &[ThreadView]) {
+        let mut wanted = Vec::new();
+        for thread in threads {
+            let ident = thread.state.ident;
+            if self.known.contains_key(&ident) || self.unknown.get(&ident).is_some_and(|tries| *tries >= MOST_TRIES) {
+                continue;
+            }
+            match own_name(python, thread) {
+                Some(name) => drop(self.known.insert(ident, name.into())),
+                None => wanted.push((ident, thread.state.interpreter.at)),
+            }
+        }
         wanted.sort_unstable();
         let mut interpreters: Vec<_> = wanted.iter().map(|(_, interpreter)| *interpreter).collect();
         interpreters.sort_unstable();
@@ -56,4 +66,15 @@ impl ThreadNames {
     pub fn of(&self, ident: u64) -> Rc<str> {
         self.known.get(&ident).cloned().unwrap_or_else(|| "(unnamed)".into())
     }
+}
+
+/// The name of the `Thread` whose `_bootstrap` is the thread's outermost function.
+fn own_name<M: Memory>(python: &Python<M>, thread: &ThreadView) -> Option<String> {
+    let outermost = thread.frames.last()?;
+    let code = &outermost.code.remote.code;
+    if code.name != "_bootstrap" || !code.filename.ends_with("/threading.py") {
+        return None;
+    }
+    let object = *python.slots(outermost.frame.at, 1).ok()?.first().filter(|object| !object.is_null())?;
+    python.text(python.attribute(object, "_name").ok()??).ok()
 }

@@ -44,7 +44,7 @@ impl Sampler {
         let waits = match (joined, strand.waited, strand.waits_for_task) {
             (Some(tid), ..) => Waits::Thread(*tid),
             (None, Some(waited), _) => {
-                let lock = self.say_lock(frames, waited.lock);
+                let lock = self.say_lock(waited.lock);
                 Waits::Lock { lock, patience: waited.patience, by_task: waited.by_task, mutex: waited.mutex }
             }
             (None, None, Some(task)) => Waits::Task(TaskId(task.0)),
@@ -99,19 +99,19 @@ impl Sampler {
     }
 
     fn say_hold(&mut self, frames: &[Activation], held: &HeldLock) -> Hold {
-        let lock = self.say_lock(frames, held.lock);
+        let lock = self.say_lock(held.lock);
         let stack = self.emitter.stack_at(&self.target.python, frames, held.frame, held.entered_at);
         Hold { lock, stack, by_task: held.by_task }
     }
 
     fn say_nesting(&mut self, frames: &[Activation], nesting: &Nesting) -> NestingEvent {
         let mut say = |taken: &Taken| Hold {
-            lock: self.say_lock(frames, taken.lock),
+            lock: self.say_lock(taken.lock),
             stack: self.emitter.stack_at(&self.target.python, frames, taken.frame, taken.offset),
             by_task: false,
         };
         let (outer, inner) = (say(&nesting.outer), say(&nesting.inner));
-        let gates = nesting.gates.iter().map(|gate| self.say_lock(frames, *gate)).collect();
+        let gates = nesting.gates.iter().map(|gate| self.say_lock(*gate)).collect();
         NestingEvent { outer, inner, gates }
     }
 
@@ -130,16 +130,9 @@ impl Sampler {
         WritingEvent { stack, first, write, file, name: self.emitter.text(&writing.name), inode: writing.inode }
     }
 
-    fn say_lock(&mut self, frames: &[Activation], lock: RemoteAddr) -> ObjectId {
-        let name = match self.lock_names.get(&lock) {
-            Some(name) => Some(name.clone()),
-            None => locks::name(&self.target.python, frames, lock),
-        };
-        if let Some(name) = &name {
-            self.lock_names.insert(lock, name.clone());
-        }
+    fn say_lock(&mut self, lock: RemoteAddr) -> ObjectId {
         let type_name = self.target.python.type_of(lock).map_or_else(|_| "lock".to_owned(), |class| class.name.clone());
-        self.emitter.object(lock, Shape::Lock, &type_name, name.as_deref())
+        self.emitter.object(lock, Shape::Lock, &type_name, self.lock_names.get(&lock).map(String::as_str))
     }
 
     fn say_window(&mut self, frames: &[Activation], opening: &Opening) -> OpenWindow {
