@@ -35,7 +35,7 @@ impl Call {
             Op::CallFunctionKw => (1, false),
             _ => return None,
         };
-        let keywords = keywords(flow, code, index, instruction);
+        let keywords = keywords(flow, code, index).map_or(0, |names| names.len() as u32);
         let first = count + above;
         let operand = |place: u32| flow.operand(index, place as usize);
         let call = |callee_place: u32, receiver, first, arguments| Call {
@@ -82,6 +82,14 @@ impl Call {
     pub fn positional(&self) -> u32 {
         self.arguments - self.keywords
     }
+
+    /// The argument that is given by this name.
+    #[must_use]
+    pub fn keyword(&self, flow: &Flow, code: &Code, name: &str) -> Option<Value> {
+        let names = keywords(flow, code, self.instruction)?;
+        let index = names.iter().position(|known| matches!(known, Const::Text(text) if text == name))?;
+        self.argument(flow, self.positional() + u32::try_from(index).ok()?)
+    }
 }
 
 /// Is it a call of any kind, whatever its arguments?
@@ -109,7 +117,9 @@ fn receiver(flow: &Flow, value: Value) -> Value {
     }
 }
 
-fn keywords(flow: &Flow, code: &Code, index: usize, instruction: &Instruction) -> u32 {
+/// The names of the last arguments.
+fn keywords<'a>(flow: &Flow, code: &'a Code, index: usize) -> Option<&'a [Const]> {
+    let instruction = flow.list().get(index)?;
     let names = match instruction.op {
         Op::CallKw | Op::CallFunctionKw => flow.maker(flow.operand(index, 1)).and_then(|(_, maker)| constant(code, &maker)),
         _ => {
@@ -119,8 +129,8 @@ fn keywords(flow: &Flow, code: &Code, index: usize, instruction: &Instruction) -
         }
     };
     match names {
-        Some(Const::Tuple(names)) => names.len() as u32,
-        _ => 0,
+        Some(Const::Tuple(names)) => Some(names),
+        _ => None,
     }
 }
 

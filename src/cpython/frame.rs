@@ -193,11 +193,14 @@ impl<M: Memory> Python<M> {
         Ok(chains)
     }
 
-    /// What is worth reading along with the frame at `at`: its callers, that lie before it on the same page.
+    /// What is worth reading along with the frame at `at`: others of its thread on the same page. Callers lie before it,
+    /// but those that C code put on its own stack, behind it.
     fn around(&self, at: RemoteAddr) -> Piece {
-        let on_a_stack = self.layout.frame.instruction.is_some();
-        let before = if on_a_stack { at.0 % PAGE } else { 0 };
-        Piece { at: RemoteAddr(at.0 - before), len: before as usize + FRAME_SIZE }
+        if self.layout.frame.instruction.is_none() {
+            return Piece { at, len: FRAME_SIZE };
+        }
+        let before = at.0 % PAGE;
+        Piece { at: RemoteAddr(at.0 - before), len: (PAGE as usize).max(before as usize + FRAME_SIZE) }
     }
 
     /// Goes from frame to frame as long as they lie within `piece`. What comes next is elsewhere; null at the end.

@@ -5,6 +5,7 @@ import time
 
 room = tempfile.mkdtemp()
 log = open(os.path.join(room, "sensors.log"), "w")
+till = open(os.path.join(room, "till.txt"), "w")
 
 
 def measure():
@@ -26,8 +27,23 @@ def department(name):
                 report.write("%s;%d\n" % (name, row))
 
 
+class Amount:
+    def __init__(self, number):
+        self.number = number
+
+    def __str__(self):
+        time.sleep(0.003)
+        return str(self.number)
+
+
+def clerk(name):
+    while True:
+        print(name, Amount(7), "sold", file=till)
+
+
 for name in ("north", "south"):
     threading.Thread(target=sensor, args=(name,), daemon=True).start()
     threading.Thread(target=department, args=(name,), daemon=True).start()
+    threading.Thread(target=clerk, args=(name,), daemon=True).start()
 print("ready", flush=True)
 time.sleep(1000)

@@ -59,6 +59,25 @@ def in_memory(me):
     local.write(nap() + "\n")
 
 
+class Slow:
+    def __str__(self):
+        return nap()
+
+
+def printed_below_a_lock(me):
+    with lock:
+        print(me, Slow(), file=log)
+
+
+def printed_at_once(me):
+    print(Slow(), file=log)
+
+
+def printed_to_a_file_each(me):
+    with open(os.path.join(room, "p" + me), "w") as own:
+        print(me, Slow(), file=own)
+
+
 def forever(function, me):
     while True:
         function(me)
@@ -66,6 +85,7 @@ def forever(function, me):
 
 open(os.path.join(room, "parts"), "w").close()
 functions = (records_below_a_lock, whole_lines, one_write_each, a_file_each, at_the_end, each_its_part, in_memory)
+functions += (printed_below_a_lock, printed_at_once, printed_to_a_file_each)
 for number, function in enumerate(functions):
     for me in (2 * number, 2 * number + 1):
         threading.Thread(target=forever, args=(function, str(me)), daemon=True).start()

@@ -30,7 +30,7 @@ pub(super) struct Writing {
     /// The file object that the program writes to.
     pub file: RemoteAddr,
     pub name: String,
-    fd: u32,
+    pub fd: u32,
     /// The open file in the file system, once it has been asked for.
     pub inode: Option<(u64, u64)>,
     pub locals: Vec<RemoteAddr>,
@@ -149,7 +149,7 @@ pub(super) fn read_writings<M: Memory>(python: &Python<M>, activation: &Activati
 }
 
 /// The descriptor and name behind a file object: `io.TextIOWrapper`, a buffer, a raw file.
-fn opened<M: Memory>(python: &Python<M>, file: RemoteAddr) -> Option<(u32, String)> {
+pub(super) fn opened<M: Memory>(python: &Python<M>, file: RemoteAddr) -> Option<(u32, String)> {
     let header = python.layout.object.header;
     let mut at = file;
     for _ in 0..3 {

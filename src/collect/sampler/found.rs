@@ -23,6 +23,7 @@ use super::locks::{HeldLock, WaitedLock};
 use super::nesting::{self, Nesting};
 use super::paths::{self, PathAct};
 use super::plain::{Asked, Plain, Plainness};
+use super::prints;
 use super::strand::{Activation, ThreadView};
 use super::subject::{self, Subject};
 use super::value::Scope;
@@ -184,6 +185,7 @@ pub(super) fn read_windows<M: Memory>(python: &Python<M>, strand: &mut Strand, i
         if is_users(&activation.code) {
             strand.paths.extend(paths::inside(python, activation, index));
             strand.writings.extend(files::read_writings(python, activation, index));
+            strand.writings.extend(prints::read_printing(python, &strand.view.frames, index));
         }
         for &(slot, next) in &site.iterators {
             let Ok(slots) = python.slots_at(activation.frame.at, slot, 1) else { continue };

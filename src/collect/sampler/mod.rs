@@ -13,7 +13,7 @@
 //! | [`starting`] | threads that are bound to be started |
 //! | [`accessor`] | windows from one call to another |
 //! | [`dropped`], [`abandoned`] | coroutines that are made and thrown away; that are kept, and never run |
-//! | [`paths`], [`files`] | paths that are asked about and then acted on; files that are written in pieces |
+//! | [`paths`], [`files`], [`prints`] | paths that are asked about and then acted on; files that are written in pieces |
 //! | [`plain`] | whether a call can make a strand wait for another one |
 //! | [`locks`], [`nesting`] | locks held and waited for; taken one inside the other |
 //! | [`say`], [`emit`] | from what was seen to events |
@@ -40,6 +40,7 @@ mod pace;
 mod paths;
 mod plain;
 mod present;
+mod prints;
 pub mod reading;
 mod roots;
 mod say;

@@ -11,7 +11,7 @@ const FIRST: Duration = Duration::from_secs(5);
 /// So often must a place have been looked at thoroughly to be familiar.
 const FAMILIAR: u32 = 16;
 /// Of looks at familiar places, one of so many is thorough.
-const ONE_OF: u32 = 4;
+const ONE_OF: u32 = 8;
 const MOST_PLACES: usize = 1 << 16;
 
 /// Where a strand stands in the program's own functions: their code and instructions.
@@ -70,7 +70,7 @@ mod tests {
         let mut pace = Pace::default();
         assert!((0..1000).all(|_| pace.is_thorough(Duration::from_secs(4), &[at(2)])));
         let thorough = (0..100).filter(|_| pace.is_thorough(Duration::from_secs(6), &[at(2)])).count();
-        assert_eq!(thorough, 25);
+        assert_eq!(thorough, 100 / ONE_OF as usize);
         for _ in 0..FAMILIAR {
             assert!(pace.is_thorough(Duration::from_secs(7), &[at(2), at(4)]));
         }

@@ -86,6 +86,11 @@ impl<'a, M: Memory> Scope<'a, M> {
         self.code.code.names.get(index as usize).map(String::as_str)
     }
 
+    /// The module's variable of that name.
+    pub fn global(&self, name: &str) -> Option<RemoteAddr> {
+        self.python.dict_get(self.globals, Key::Text(name)).ok()?
+    }
+
     /// The name that an instruction carries.
     pub fn name_of(&self, instruction: &Instruction) -> Option<&'a str> {
         self.name(name_index(instruction, self.flow.minor))
