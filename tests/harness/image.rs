@@ -23,7 +23,7 @@ import asyncio, collections, os, queue, threading, time
 
 place, page = '/nowhere/page', open(os.devnull, 'w')
 first, second = threading.Lock(), threading.Lock()
-lock, again, counter, table = threading.Lock(), threading.RLock(), 0, {'a': 1, 2: 'b', None: 1.5, 'ü': 'ш' * 30}
+lock, again, counter, turns, table = threading.Lock(), threading.RLock(), 0, 0, {'a': 1, 2: 'b', None: 1.5, 'ü': 'ш' * 30}
 waiting = queue.Queue()
 
 class Account:
@@ -75,9 +75,9 @@ def writes():
     page.write('b')
 
 def tick(times):
-    global counter
+    global turns
     for _ in range(times):
-        counter += 1
+        turns += 1
         time.sleep(1000)
 
 def ticks():

@@ -23,6 +23,8 @@ pub(super) fn read_printing<M: Memory>(python: &Python<M>, frames: &[Activation]
     }
     let scope = Scope::of_frame(python, outer)?;
     let at = scope.flow.instructions.at(outer.offset)?;
+    // A specialised PRECALL (3.11) makes the call itself.
+    let at = at + usize::from(scope.flow.list().get(at)?.op == Op::Precall);
     let call = Call::at(scope.flow, scope.code(), at)?;
     let (_, callee) = scope.flow.maker(call.callee)?;
     // `print` is the builtin where the module has none of its own.
