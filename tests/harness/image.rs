@@ -164,7 +164,8 @@ impl Drop for Taken {
 impl Taken {
     /// Starts the interpreter at `path`, and reads everything once.
     pub fn of(path: &Path) -> Taken {
-        let mut child = Command::new(path).args(["-W", "ignore", "-c", PROGRAM]).stdout(Stdio::piped()).spawn().expect("python starts");
+        let mut child =
+            Command::new(path).args(["-W", "ignore", "-c", PROGRAM]).stdout(Stdio::piped()).spawn().expect("python starts");
         let mut lines = BufReader::new(child.stdout.take().expect("piped")).lines();
         assert_eq!(lines.next().and_then(Result::ok).as_deref(), Some("ready"));
         let process = Process::open(child.id()).expect("our own child can be read");

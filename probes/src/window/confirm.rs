@@ -18,6 +18,9 @@ pub(super) struct Confirmation {
     loops: bool,
 }
 
+/// How many joins of ways a value is followed through.
+const LONGEST_WAY: usize = 3;
+
 impl Finder<'_, '_, '_> {
     pub(super) fn confirmations(&self, write: &Access) -> Vec<Confirmation> {
         let block = self.facts.flow.block_of.get(write.instruction as usize).copied().unwrap_or(NOWHERE);
@@ -77,13 +80,23 @@ impl Finder<'_, '_, '_> {
 
     fn is_confirmed(&self, Confirmation { again, known, .. }: &Confirmation, read: usize) -> bool {
         let accesses = self.facts.accesses;
-        let (Some(again), Some(before), Some(read)) = (accesses.get(*again), self.read_of(*known), accesses.get(read)) else {
-            return false;
-        };
-        accesses.get(before).is_some_and(|before| {
+        let (Some(again), Some(read)) = (accesses.get(*again), accesses.get(read)) else { return false };
+        self.may_be(*known, LONGEST_WAY, &|before: &Access| {
             let same = (before.space, before.subject, before.key) == (again.space, again.subject, again.key);
             same && before.instruction <= read.instruction && read.instruction < again.instruction
         })
+    }
+
+    /// Is a value the result of such a read, on some way to where it is used? A `with` block that may keep an exception to
+    /// itself makes another way behind it.
+    fn may_be(&self, value: Value, further: usize, wanted: &dyn Fn(&Access) -> bool) -> bool {
+        match (self.facts.flow.definition(value), further.checked_sub(1)) {
+            (Definition::Phi(phi), Some(further)) => {
+                let phi = self.facts.flow.phis.get(phi as usize);
+                phi.is_some_and(|phi| phi.operands.iter().any(|value| self.may_be(*value, further, wanted)))
+            }
+            _ => self.read_of(value).and_then(|read| self.facts.accesses.get(read)).is_some_and(wanted),
+        }
     }
 
     /// Is it compared with what a caller has passed, who has read it before?

@@ -314,3 +314,30 @@ class Waiting:
         while self.count < 3:  # @a
             self.count = work()  # cta self.count <- a breaks
         self.done = True
+
+
+def swapped_under_locks(o):
+    while True:
+        with o.lock:
+            old = o.value
+        new = work(old)
+        with o.lock:
+            if o.value is not old:  # @a
+                continue
+            o.value = new  # rmw o.value <- a latent
+            return
+
+
+def swapped_item(key):
+    old = table[key]
+    new = work(old)
+    if table[key] == old:  # @a
+        table[key] = new  # cta table[...] <- a latent
+
+
+def not_swapped(o):
+    old = o.value  # @a
+    new = work(old)
+    if o.value == old:
+        work(new)
+    o.value = new  # rmw o.value <- a breaks
