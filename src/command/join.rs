@@ -17,7 +17,7 @@ use crate::cli::attach::AttachArgs;
 use crate::collect::sampler::target::Target;
 use crate::collect::session::collector::Outcome;
 use crate::collect::session::directory::SessionDirectory;
-use crate::collect::session::joining::{JoinError, Request};
+use crate::collect::session::joining::{self, JoinError, Request};
 use crate::collect::session::notes;
 use crate::report::chrome::Chart;
 use crate::target::process::Process;
@@ -40,7 +40,7 @@ pub fn run(args: &AttachArgs) -> Result<u8, Failure> {
     let delivery = Delivery::prepare(&args.report, Stream::Stdout)?;
     let signals = Signals::hold()?;
     let target = Target::open(args.pid(), &mut Vec::new())?;
-    check_place(&target.process)?;
+    joining::check(&target).map_err(|error| refused(&target.process, &error))?;
     let no_directory = |error: crate::collect::session::directory::DirectoryError| {
         Failure::new(error.to_string()).advise("set TMPDIR to a directory with some room that the process can read too")
     };
@@ -73,18 +73,6 @@ fn refused(process: &Process, error: &JoinError) -> Failure {
 
 fn unheard(joined: bool) -> String {
     if joined { "the probes were not loaded" } else { "none of its threads has run Python code meanwhile" }.to_owned()
-}
-
-/// The process has to find what we lay down for it.
-fn check_place(process: &Process) -> Result<(), Failure> {
-    let namespace = |pid: &str, name: &str| std::fs::read_link(format!("/proc/{pid}/ns/{name}")).ok();
-    let pid = process.pid.to_string();
-    let is_ours = |name: &str| namespace(&pid, name).is_none_or(|its| namespace("self", name) == Some(its));
-    if process.own_root || !is_ours("mnt") || !is_ours("pid") {
-        let message = format!("cannot load probes into process {pid}: it is in a container or another root directory");
-        return Err(Failure::new(message).advise("start racetrace in there, or leave --probe out to look in by sampling"));
-    }
-    Ok(())
 }
 
 /// Whose process it is.

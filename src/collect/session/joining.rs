@@ -14,6 +14,7 @@ use std::path::Path;
 
 use crate::collect::sampler::target::Target;
 use crate::target::memory::Fault;
+use crate::target::process::Process;
 
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum JoinError {
@@ -21,6 +22,8 @@ pub enum JoinError {
     TooOld(String),
     FreeThreaded,
     SwitchedOff,
+    /// In a place where it would not find what is laid down for it.
+    Elsewhere,
     /// What others have asked for has not been done yet.
     Busy,
     PathTooLong,
@@ -40,6 +43,7 @@ impl fmt::Display for JoinError {
             Self::SwitchedOff => {
                 write!(f, "the process was started with -X disable-remote-debug or PYTHON_DISABLE_REMOTE_DEBUG")
             }
+            Self::Elsewhere => write!(f, "it is in a container or another root directory"),
             Self::Busy => write!(f, "what another debugger has asked for is still pending"),
             Self::PathTooLong => write!(f, "the path of the session's directory is too long for the interpreter"),
             Self::Unfit => write!(f, "its interpreter was built in an unusual way"),
@@ -61,6 +65,7 @@ impl JoinError {
     pub fn advice(&self) -> &'static str {
         match self {
             Self::PathTooLong => "set TMPDIR to a directory with a short path",
+            Self::Elsewhere => "start racetrace in there, or leave --probe out to look in by sampling",
             Self::Busy => "try again once the other debugger is done",
             Self::Memory(_) => "racetrace doctor PID says what is allowed",
             Self::TooOld(_) | Self::FreeThreaded | Self::SwitchedOff | Self::Unfit => {
@@ -68,6 +73,31 @@ impl JoinError {
             }
         }
     }
+}
+
+/// Does the interpreter take requests?
+///
+/// # Errors
+/// Why not.
+pub fn check(target: &Target) -> Result<(), JoinError> {
+    let version = target.runtime.version;
+    if version.free_threaded {
+        return Err(JoinError::FreeThreaded);
+    }
+    if version.minor < 12 {
+        return Err(JoinError::TooOld(format!("3.{}.{}", version.minor, target.micro)));
+    }
+    if is_elsewhere(&target.process) {
+        return Err(JoinError::Elsewhere);
+    }
+    if version.minor < 14 { pending::check(target) } else { debugger::check(target) }
+}
+
+fn is_elsewhere(process: &Process) -> bool {
+    let namespace = |pid: &str, name: &str| std::fs::read_link(format!("/proc/{pid}/ns/{name}")).ok();
+    let pid = process.pid.to_string();
+    let is_ours = |name: &str| namespace(&pid, name).is_none_or(|its| namespace("self", name) == Some(its));
+    process.own_root || !is_ours("mnt") || !is_ours("pid")
 }
 
 /// A request that stands until a thread of the process has seen it, or until this is dropped.
@@ -86,15 +116,12 @@ impl Request {
     /// # Errors
     /// Why the interpreter takes no requests.
     pub fn post(target: &Target, script: &Path) -> Result<Request, JoinError> {
-        if target.runtime.version.free_threaded {
-            return Err(JoinError::FreeThreaded);
-        }
-        let mechanism = match target.runtime.version.minor {
-            ..12 => return Err(JoinError::TooOld(format!("3.{}.{}", target.runtime.version.minor, target.micro))),
-            12 | 13 => Mechanism::Pending(pending::Request::post(target, script)?),
-            14.. => Mechanism::Debugger(debugger::Request::post(target, script)?),
-        };
-        Ok(Request(mechanism))
+        check(target)?;
+        Ok(Request(if target.runtime.version.minor < 14 {
+            Mechanism::Pending(pending::Request::post(target, script)?)
+        } else {
+            Mechanism::Debugger(debugger::Request::post(target, script)?)
+        }))
     }
 
     /// Asks those threads too that have begun since.

@@ -12,6 +12,10 @@ use crate::target::memory::{Fault, Memory, ProcessMemory, WriteMemory};
 /// `_PY_EVAL_PLEASE_STOP_BIT` of pycore_ceval.h: in the lowest byte of the word.
 const PLEASE_STOP: u8 = 1 << 5;
 
+pub fn check(target: &Target) -> Result<(), JoinError> {
+    support(target, &target.process.memory()).map(drop)
+}
+
 #[derive(Debug)]
 pub struct Request {
     memory: ProcessMemory,

@@ -18,6 +18,11 @@ use crate::target::memory::{Fault, Memory, ProcessMemory, WriteMemory};
 const TRIES: u32 = 50;
 const MOMENT: Duration = Duration::from_millis(1);
 
+pub fn check(target: &Target) -> Result<(), JoinError> {
+    calls(target)?;
+    run_simple_string(target).map(drop).ok_or(JoinError::Unfit)
+}
+
 #[derive(Debug)]
 pub struct Request {
     memory: ProcessMemory,
@@ -30,9 +35,7 @@ pub struct Request {
 impl Request {
     pub fn post(target: &Target, script: &Path) -> Result<Request, JoinError> {
         let memory = target.process.memory();
-        let interpreters = target.python.interpreters()?;
-        let main = interpreters.iter().find(|interpreter| interpreter.id == 0).ok_or(JoinError::Memory(Fault::Gone))?;
-        let calls = PendingCalls::of(&target.runtime.layout, main.at).ok_or(JoinError::Unfit)?;
+        let calls = calls(target)?;
         let function = run_simple_string(target).ok_or(JoinError::Unfit)?;
         let text = running(script);
         let mut last = Ok(None);
@@ -83,6 +86,13 @@ impl Drop for Request {
 
 /// The smallest ring has room for so much, wherever it stands.
 const LONGEST: usize = 224;
+
+/// Those of the main interpreter.
+fn calls(target: &Target) -> Result<PendingCalls, JoinError> {
+    let interpreters = target.python.interpreters()?;
+    let main = interpreters.iter().find(|interpreter| interpreter.id == 0).ok_or(JoinError::Memory(Fault::Gone))?;
+    PendingCalls::of(&target.runtime.layout, main.at).ok_or(JoinError::Unfit)
+}
 
 fn run_simple_string(target: &Target) -> Option<RemoteAddr> {
     let mappings = maps::read(target.process.pid).ok()?;
