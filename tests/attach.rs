@@ -138,7 +138,8 @@ fn the_doctor_names_interpreter_and_strategy() {
         let text = String::from_utf8_lossy(&output.stdout);
         assert!(text.contains("may attach     yes"), "{}: {text}", python.name());
         assert!(text.contains("found by"), "{}: {text}", python.name());
-        let probes = if python.minor >= 12 && !python.free_threaded { "probes         can be loaded" } else { "cannot be loaded" };
+        let probes =
+            if python.minor >= 12 && !python.free_threaded { "probes         can be loaded" } else { "cannot be loaded" };
         assert!(text.contains(probes), "{}: {text}", python.name());
         assert!(text.contains("app.py:"), "{}: {text}", python.name());
     });
