@@ -72,7 +72,8 @@ def command(way, tool, python, program, size):
 
 
 def measure(words, size, limit, is_server):
-    """(wall seconds, CPU seconds, peak MiB of the largest process); None where it did not end in time."""
+    """(wall seconds, CPU seconds of all, peak MiB of program and tool with the CPU seconds of the process itself, which is
+    the tool where there is one); None where it did not end in time."""
     before = resource.getrusage(resource.RUSAGE_CHILDREN)
     start = time.monotonic()
     child = subprocess.Popen(words, stdout=subprocess.PIPE if is_server else subprocess.DEVNULL,
@@ -82,8 +83,9 @@ def measure(words, size, limit, is_server):
     watcher.start()
     try:
         wall = serve(child, size) if is_server else None
-        child.wait(limit)
-    except (subprocess.TimeoutExpired, OSError):
+        peaks["seconds"] = own_seconds(child.pid, limit)
+        child.wait()
+    except (TimeoutError, OSError):
         os.killpg(child.pid, 9)
         child.wait()
         return None
@@ -96,9 +98,24 @@ def measure(words, size, limit, is_server):
     return wall, cpu, peaks
 
 
+def own_seconds(pid, limit):
+    """The CPU seconds of the process without those of its children, once it has ended."""
+    deadline = time.monotonic() + limit
+    while os.waitid(os.P_PID, pid, os.WEXITED | os.WNOWAIT | os.WNOHANG) is None:
+        if time.monotonic() > deadline:
+            raise TimeoutError
+        time.sleep(0.005)
+    with open(f"/proc/{pid}/stat") as stat:
+        ticks = stat.read().rsplit(")", 1)[1].split()[11:13]
+    return sum(map(int, ticks)) / os.sysconf("SC_CLK_TCK")
+
+
 def serve(child, requests):
     """Sends the requests over four connections; the seconds that they took."""
-    port = int(child.stdout.readline().split()[1])
+    words = child.stdout.readline().split()
+    if words[:1] != ["port"]:
+        raise OSError("the server does not come up: its package is missing")
+    port = int(words[1])
 
     def client(number):
         for at in range(requests // 4):
@@ -124,7 +141,7 @@ def serve(child, requests):
 
 
 def watch(pid, peaks, over):
-    """Peak memory in MiB of the process and its descendants, by name: the program and the tool apart; the tool's CPU seconds."""
+    """Peak memory in MiB of the process and its descendants, by name: the program and the tool apart."""
     while True:
         for process in family(pid):
             try:
@@ -132,10 +149,6 @@ def watch(pid, peaks, over):
                     fields = dict(line.split(":", 1) for line in status)
                 name = "racetrace" if fields["Name"].strip() == "racetrace" else "program"
                 peaks[name] = max(peaks.get(name, 0), int(fields["VmHWM"].split()[0]) / 1024)
-                if name == "racetrace":
-                    with open(f"/proc/{process}/stat") as stat:
-                        ticks = stat.read().rsplit(")", 1)[1].split()[11:13]
-                    peaks["seconds"] = sum(map(int, ticks)) / os.sysconf("SC_CLK_TCK")
             except (OSError, KeyError):
                 continue
         if over.wait(0.05):
