@@ -196,7 +196,18 @@ pub struct Window {
     /// that has waited as well is in its way.
     pub waits: bool,
     /// What is stored is the result of a task or future that others may wait for, too.
-    pub shared: bool,
+    pub shared: Shared,
+}
+
+/// May others have got the same result, of one task or future?
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Shared {
+    #[default]
+    No,
+    /// If it is the same object.
+    Perhaps,
+    /// The task or future was found where others find it: if it is equal.
+    Found,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]

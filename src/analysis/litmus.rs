@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 
 use racetrace_probes::code::Code;
-use racetrace_probes::plan::{Flows, Operation, Place, Plan, Span, Switch, SwitchWhy, Watch, Window, WindowKind};
+use racetrace_probes::plan::{Flows, Operation, Place, Plan, Shared, Span, Switch, SwitchWhy, Watch, Window, WindowKind};
 
 use super::{Analysis, Options, Origin};
 use crate::event::*;
@@ -333,7 +333,7 @@ fn window(kind: WindowKind, path: &str, switch: Option<SwitchWhy>) -> Plan {
         switch: switch.map(|why| Switch { offset: CALL, why }),
         suspends: switch == Some(SwitchWhy::Suspension),
         waits: false,
-        shared: false,
+        shared: Shared::No,
     };
     let check = kind == WindowKind::CheckThenAct;
     let watches = vec![watch(READ, path, check), watch(WRITE, path, false), watch(STORE, path, false)];

@@ -1,17 +1,15 @@
 //! The windows of one function: which write depends on which reads of the same subject, by the value it stores or by the
 //! branches that lead to it. It knows no other function.
 
-use crate::access::{Access, Space, called_name};
-use crate::call::{Call, calls};
+use crate::access::{Access, Space};
 use crate::code::Code;
 use crate::control::Control;
 use crate::depend::{self, Dependence, Source};
-use crate::flow::{Flow, Value};
+use crate::flow::Flow;
 use crate::handler::Handlers;
 use crate::ident::{Ident, Idents, NOTHING};
 use crate::instruction::NOWHERE;
 use crate::method::Touch;
-use crate::opcode::Op;
 use crate::path::Paths;
 use crate::plan::{Operation, Window, WindowKind};
 use crate::region::Regions;
@@ -22,6 +20,7 @@ use crate::version::Version;
 mod confirm;
 mod fit;
 mod outcome;
+mod shared;
 mod wait;
 
 use fit::{check_fits, modify_fits};
@@ -246,6 +245,7 @@ impl Finder<'_, '_, '_> {
                 }
             }
             self.take(index);
+            let stored = depend::stored(flow, write).first().copied();
             self.windows.push(Window {
                 kind,
                 reads: region.reads.iter().map(|read| self.offset(*read)).collect(),
@@ -255,7 +255,7 @@ impl Finder<'_, '_, '_> {
                 switch,
                 suspends,
                 waits,
-                shared: depend::stored(flow, write).first().is_some_and(|value| is_shared_result(self.facts, *value)),
+                shared: stored.map(|value| shared::of(self.facts, value)).unwrap_or_default(),
             });
         }
     }
@@ -293,21 +293,4 @@ impl Finder<'_, '_, '_> {
         }
         sources
     }
-}
-
-/// Is it what an await, or a `result()`, gave of something that was not made on the spot? Then others may have got the same.
-fn is_shared_result(facts: &Facts<'_>, value: Value) -> bool {
-    let (flow, list) = (facts.flow, facts.flow.list());
-    let Some((at, maker)) = flow.maker(value) else { return false };
-    let source = match maker.op {
-        Op::EndSend | Op::Send | Op::YieldFrom | Op::YieldValue => {
-            let begin = list.iter().take(at).rposition(|instruction| instruction.op == Op::GetAwaitable);
-            begin.map(|begin| flow.operand(begin, 1))
-        }
-        op if calls(op) => Call::at(flow, facts.code, at)
-            .filter(|call| called_name(facts.code, facts.idents, call) == Some("result"))
-            .and_then(|call| call.receiver.map(|(receiver, _)| receiver)),
-        _ => None,
-    };
-    source.is_some_and(|source| !flow.maker(source).is_some_and(|(_, maker)| calls(maker.op)))
 }

@@ -8,7 +8,7 @@ use crate::analysis::naming;
 use crate::analysis::world::World;
 use crate::event::{Action, KeyId, ObjectId, ProcessId, Shape, StackId, Value};
 use crate::finding::Evidence;
-use racetrace_probes::plan::{SwitchWhy, WindowKind};
+use racetrace_probes::plan::{Shared, SwitchWhy, WindowKind};
 
 /// What is judged: where, and who else is there.
 pub struct Case<'a> {
@@ -112,12 +112,18 @@ impl Case<'_> {
         !label.is_empty() && !label.chars().any(|letter| letter.is_ascii_digit() || letter == ' ')
     }
 
-    /// Equal texts and numbers need not be the same result.
+    /// Equal texts and numbers need not be the same result, unless all got it from where they found it.
     fn is_shared_result(&self, value: Value, which: Which) -> bool {
-        let (Value::Object(_, type_name), Which::Window(code, index)) = (value, which) else { return false };
-        let plain = ["str", "bytes", "int", "float", "complex", "tuple", "frozenset"];
+        let Which::Window(code, index) = which else { return false };
         let window = self.world.definitions(self.process).and_then(|definitions| definitions.window(code, index));
-        window.is_some_and(|window| window.shared) && !plain.contains(&self.world.text(self.process, type_name))
+        match (window.map(|window| window.shared).unwrap_or_default(), value) {
+            (Shared::Found, _) => true,
+            (Shared::Perhaps, Value::Object(_, type_name)) => {
+                let plain = ["str", "bytes", "int", "float", "complex", "tuple", "frozenset"];
+                !plain.contains(&self.world.text(self.process, type_name))
+            }
+            _ => false,
+        }
     }
 
     pub fn kind(&self, which: Which) -> WindowKind {
