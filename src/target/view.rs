@@ -243,7 +243,7 @@ mod tests {
 
     fn image() -> Image {
         let mut image = Image::default();
-        image.add(RemoteAddr(0x1000), (0..=255).cycle().take(2 * LINE).collect());
+        image.add(RemoteAddr(0x1000), (0..=255).cycle().take(2 * BLOCK).collect());
         image
     }
 
@@ -286,7 +286,8 @@ mod tests {
         let mut noted = Noted { lines: [(0x800, 0), (0x1000, 0), (0x9000, 0), (0x1400, 0)].into_iter().collect() };
         view.keep();
         view.foresee(&mut noted);
-        assert_eq!((view.lines.borrow().at.len(), noted.lines.len()), (2, 2));
+        // Two of them, with the three lines in between.
+        assert_eq!((view.lines.borrow().at.len(), noted.lines.len()), (5, 2));
         assert_eq!((view.u8(RemoteAddr(0x1403)), view.u8(RemoteAddr(0x9003)).is_err()), (Ok(3), true));
     }
 
