@@ -25,7 +25,7 @@ impl Control {
     /// The control of a function: entered by its first block, and by its handlers.
     #[must_use]
     pub fn of(flow: &Flow) -> Control {
-        let handlers = flow.handlers.iter().filter_map(|handler| flow.block_of.get(handler.target as usize).copied());
+        let handlers = flow.handlers.iter().map(|handler| flow.block(handler.target as usize)).filter(|block| *block != NONE);
         let mut roots: Vec<u32> = handlers.collect();
         roots.sort_unstable();
         roots.dedup();

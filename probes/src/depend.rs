@@ -180,8 +180,9 @@ fn kept(flow: &Flow, accesses: &[Access]) -> HashMap<u32, u32> {
                 stores.insert(access.subject, access.instruction);
             }
             Operation::AttributeRead { .. } => {
-                let block = |instruction: u32| flow.block_of.get(instruction as usize);
-                let store = stores.get(&access.subject).filter(|store| block(**store) == block(access.instruction));
+                let store = stores
+                    .get(&access.subject)
+                    .filter(|store| flow.block(**store as usize) == flow.block(access.instruction as usize));
                 kept.extend(store.map(|store| (access.instruction, *store)));
             }
             _ => {}

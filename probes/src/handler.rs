@@ -5,7 +5,6 @@ use crate::access::Access;
 use crate::control::Side;
 use crate::flow::{Flow, Value};
 use crate::ident::{Thing, name_text};
-use crate::instruction::NOWHERE;
 use crate::opcode::Op;
 use crate::plan::Operation;
 use crate::window::Facts;
@@ -25,7 +24,7 @@ impl Handlers {
             if failure(access).is_some()
                 && let Some(handler) = facts.flow.handler(access.instruction as usize)
             {
-                reads.push((facts.flow.block_of.get(handler.target as usize).copied().unwrap_or(NOWHERE), index));
+                reads.push((facts.flow.block(handler.target as usize), index));
             }
         }
         let normal = if reads.is_empty() { Vec::new() } else { reached(facts.flow, 0) };

@@ -2,7 +2,6 @@
 //! included, and gives up (no window) when a function is so large that this takes long.
 
 use crate::flow::{Flow, raises};
-use crate::instruction::NOWHERE;
 
 /// The inside of a window.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -36,7 +35,7 @@ impl<'a> Regions<'a> {
                 && raises(flow, index)
                 && let Some(handler) = flow.handler(index)
             {
-                raisers.push((flow.block_of.get(handler.target as usize).copied().unwrap_or(NOWHERE), index as u32));
+                raisers.push((flow.block(handler.target as usize), index as u32));
             }
         }
         raisers.sort_unstable();
@@ -99,7 +98,7 @@ impl<'a> Regions<'a> {
 
     /// Adds the instructions that control comes from. Says whether the function's entry is one.
     fn predecessors(&self, index: u32, into: &mut Vec<u32>) -> bool {
-        let block = self.flow.block_of.get(index as usize).copied().unwrap_or(NOWHERE);
+        let block = self.flow.block(index as usize);
         let first = self.flow.blocks.get(block as usize).map_or(0, |block| block.first);
         if index != first {
             into.push(index - 1);
@@ -113,8 +112,7 @@ impl<'a> Regions<'a> {
     }
 
     fn successors(&self, index: u32, into: &mut Vec<u32>) {
-        let block = self.flow.block_of.get(index as usize).and_then(|block| self.flow.blocks.get(*block as usize));
-        let Some(block) = block else { return };
+        let Some(block) = self.flow.blocks.get(self.flow.block(index as usize) as usize) else { return };
         if index + 1 < block.end {
             into.push(index + 1);
         } else {

@@ -77,7 +77,7 @@ impl Search<'_, '_, '_> {
                 .unwrap_or_default()
         };
         self.sources(WindowKind::ReadModifyWrite, values, act);
-        let block = flow.block_of.get(index).copied().unwrap_or(u32::MAX);
+        let block = flow.block(index);
         let ancestors = self.facts.control.ancestors(block);
         let conditions =
             ancestors.iter().filter(|(_, around)| !around).filter_map(|(side, _)| flow.condition(side.block)).collect();

@@ -23,6 +23,14 @@ pub const BLOB_MAX: u64 = 1 << 20;
 
 pub const FILE_BYTES: u64 = HEADER_BYTES as u64 + SLOTS * SLOT_BYTES as u64 + BLOB_BYTES;
 
+/// Could the text be a name in a program? Such texts come again and again, and are not the program's data; both sides have to
+/// agree, for labels of keys that are none are sent anew each time and forgotten.
+pub fn is_name(text: &str) -> bool {
+    let mut characters = text.chars();
+    characters.next().is_some_and(|first| first.is_alphabetic() || first == '_')
+        && characters.all(|next| next.is_alphanumeric() || next == '_')
+}
+
 #[repr(C)]
 pub struct Header {
     pub magic: AtomicU64,

@@ -6,7 +6,7 @@ use std::fmt::Write as _;
 use crate::cli::doctor::DoctorArgs;
 use crate::collect::sampler::strand::{self, ThreadView, TidMap};
 use crate::collect::sampler::target::{AttachError, Target};
-use crate::collect::session::joining;
+use crate::collect::session::joining::Entrance;
 use crate::cpython::discovery::{Attempt, DiscoveryError, Outcome};
 use crate::cpython::foreign;
 use crate::target::{descendants, permission, threads};
@@ -80,8 +80,8 @@ fn process(out: &mut String, pid: u32, stacks: bool) -> Result<(), AttachError> 
     let native = threads::list(pid).len();
     line(out, "interpreters", interpreters);
     line(out, "threads", format_args!("{} of Python, {native} in all", views.len()));
-    match joining::check(&target) {
-        Ok(()) => line(out, "probes", "can be loaded, to see every access: racetrace --pid PID --probe"),
+    match Entrance::find(&target) {
+        Ok(_) => line(out, "probes", "can be loaded, to see every access: racetrace --pid PID --probe"),
         Err(error) => line(out, "probes", format_args!("cannot be loaded: {error}")),
     }
     missed(out, &target, &views);

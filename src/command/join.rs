@@ -17,7 +17,7 @@ use crate::cli::attach::AttachArgs;
 use crate::collect::sampler::target::Target;
 use crate::collect::session::collector::Outcome;
 use crate::collect::session::directory::SessionDirectory;
-use crate::collect::session::joining::{self, JoinError, Request};
+use crate::collect::session::joining::{Entrance, JoinError, Request};
 use crate::collect::session::notes;
 use crate::report::chrome::Chart;
 use crate::target::process::Process;
@@ -40,7 +40,7 @@ pub fn run(args: &AttachArgs) -> Result<u8, Failure> {
     let delivery = Delivery::prepare(&args.report, Stream::Stdout)?;
     let signals = Signals::hold()?;
     let target = Target::open(args.pid(), &mut Vec::new())?;
-    joining::check(&target).map_err(|error| refused(&target.process, &error))?;
+    let entrance = Entrance::find(&target).map_err(|error| refused(&target.process, &error))?;
     let no_directory = |error: crate::collect::session::directory::DirectoryError| {
         Failure::new(error.to_string()).advise("set TMPDIR to a directory with some room that the process can read too")
     };
@@ -51,7 +51,7 @@ pub fn run(args: &AttachArgs) -> Result<u8, Failure> {
     let announce = if is_watched { Announce::Everything } else { Announce::Nothing };
     let judge = Judge::new(&args.recording, &args.report, announce, delivery.wants_chart().then(Chart::new))?;
     let session = Session::start(&directory, judge)?;
-    let asked = Asked::new(&target, &script).map_err(|error| refused(&target.process, &error))?;
+    let asked = Asked::new(&target, entrance, &script).map_err(|error| refused(&target.process, &error))?;
     let joined = watch(args, &signals, &directory, asked);
     let notes = notes::read(&directory.notes());
     let (outcome, judged) = session.end(PATIENCE, &signals, |outcome| remarks(outcome, &notes))?;
@@ -91,8 +91,8 @@ struct Asked<'a> {
 }
 
 impl<'a> Asked<'a> {
-    fn new(target: &'a Target, script: &'a Path) -> Result<Asked<'a>, JoinError> {
-        Ok(Asked { target, script, request: Request::post(target, script)?, at: Instant::now(), times: 1 })
+    fn new(target: &'a Target, entrance: Entrance, script: &'a Path) -> Result<Asked<'a>, JoinError> {
+        Ok(Asked { target, script, request: entrance.ask(target, script)?, at: Instant::now(), times: 1 })
     }
 
     /// Asks the threads that there are by now, too.

@@ -3,6 +3,8 @@
 
 use std::collections::HashMap;
 
+use racetrace_probes::wire::is_name;
+
 use crate::event::sample::{Sample, SubjectValue};
 use crate::event::{Event, KeyId, ProcessId, Record, TextId, Value};
 use crate::finding::Report;
@@ -92,12 +94,6 @@ fn without_carried(sample: &Sample) -> Sample {
         };
     }
     sample
-}
-
-fn is_name(text: &str) -> bool {
-    let mut characters = text.chars();
-    characters.next().is_some_and(|first| first.is_alphabetic() || first == '_')
-        && characters.all(|next| next.is_alphanumeric() || next == '_')
 }
 
 /// The texts that an event names, other than values.

@@ -7,7 +7,7 @@ use racetrace_probes::wire::Kind;
 
 use crate::ffi::{self, Obj};
 use crate::hooks::of;
-use crate::names::{small_int, utf8};
+use crate::names::{int, utf8};
 use crate::state::{self, Fixed};
 use crate::{object, ring, stacks, tasks, thread};
 
@@ -52,7 +52,7 @@ fn change_depth(from: i64, to: c_int) -> bool {
         let mut done = std::ptr::null_mut();
         if !get.is_null() && !set.is_null() {
             let depth = ffi::PyObject_CallObject(get, std::ptr::null_mut());
-            if !depth.is_null() && small_int(&fixed.layout, depth) == Some(from) {
+            if int(&fixed.layout, depth) == Some(from) {
                 done = ffi::PyObject_CallFunction(set, c"i".as_ptr(), to);
             }
             give_back(&[depth, done]);
@@ -82,7 +82,7 @@ pub fn dropped(fixed: &Fixed, frame: Obj, coroutine: Obj) {
             let first = if ffi::PyTuple_Size(origin) > 0 { ffi::PyTuple_GetItem(origin, 0) } else { std::ptr::null_mut() };
             if !first.is_null() && ffi::PyTuple_Size(first) >= 2 {
                 file = utf8(ffi::PyTuple_GetItem(first, 0)).unwrap_or_default().to_owned();
-                line = small_int(layout, ffi::PyTuple_GetItem(first, 1)).unwrap_or(0) as u64;
+                line = int(layout, ffi::PyTuple_GetItem(first, 1)).unwrap_or(0) as u64;
             }
         }
     }

@@ -1,6 +1,6 @@
 //! Texts and keys: interned here, defined once to the ring. It knows nothing of code or of objects with an identity.
 
-use racetrace_probes::wire::{Kind, value};
+use racetrace_probes::wire::{Kind, is_name, value};
 
 use crate::ffi::{self, Obj, field};
 use crate::layout::{Layout, type_flag, type_slot};
@@ -179,6 +179,11 @@ pub fn utf8(object: Obj) -> Option<&'static str> {
     }
 }
 
+/// The value of an object that is an `int`, and no subclass of it, and fits in one or two digits. `value` may be null.
+pub fn int(layout: &Layout, value: Obj) -> Option<i64> {
+    (!value.is_null() && layout.type_of(value) == object!(PyLong_Type)).then(|| small_int(layout, value)).flatten()
+}
+
 /// An int's value where it fits in one or two digits.
 #[inline]
 pub fn small_int(layout: &Layout, object: Obj) -> Option<i64> {
@@ -268,12 +273,6 @@ fn label(layout: &Layout, object: Obj, depth: u32) -> String {
         return format!("({}{comma})", items.join(", "));
     }
     type_name(layout, class).to_owned()
-}
-
-/// May it name something else as well?
-fn is_name(text: &str) -> bool {
-    text.chars().all(|letter| letter.is_alphanumeric() || letter == '_')
-        && !text.starts_with(|letter: char| letter.is_ascii_digit())
 }
 
 fn cut(text: &str, longest: usize) -> &str {

@@ -173,9 +173,7 @@ fn push_as_of(mut slot: Slot, time: Option<u64>) {
         let sequence = header.head.load(Ordering::Relaxed);
         header.head.store(sequence.wrapping_add(1), Ordering::Release);
         let now = ticks();
-        if now >= LOOK_AT.load(Ordering::Relaxed) {
-            look(header, now);
-        }
+        look_now_and_then(header, now);
         slot.time = time.unwrap_or(now);
         let place = map.add(HEADER_BYTES + (sequence % SLOTS) as usize * SLOT_BYTES).cast::<Slot>();
         slot.stamp = 0;
@@ -211,10 +209,15 @@ fn admits(header: &Header, slot: &Slot) -> bool {
     }
     HOLE.store(true, Ordering::Relaxed);
     let now = ticks();
+    look_now_and_then(header, now);
+    false
+}
+
+#[inline]
+fn look_now_and_then(header: &Header, now: u64) {
     if now >= LOOK_AT.load(Ordering::Relaxed) {
         look(header, now);
     }
-    false
 }
 
 /// Without anybody to take them, nothing is recorded any more.

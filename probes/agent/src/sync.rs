@@ -8,7 +8,6 @@ use racetrace_probes::wire::Kind;
 use crate::codes::Entry;
 use crate::ffi::Obj;
 use crate::hooks::attribute;
-use crate::layout::Layout;
 use crate::objects::type_info;
 use crate::state::{self, Fixed};
 use crate::thread::Thread;
@@ -279,14 +278,10 @@ fn has_several_workers(fixed: &Fixed, frame: Obj) -> bool {
             ffi::PyErr_Clear();
             return false;
         }
-        let most = attribute(pool, c"_max_workers", |most| number(layout, most));
+        let most = attribute(pool, c"_max_workers", |most| names::int(layout, most));
         ffi::Py_DecRef(pool);
         most.is_some_and(|most| most > 1)
     }
-}
-
-fn number(layout: &Layout, value: Obj) -> Option<i64> {
-    (layout.type_of(value) == object!(PyLong_Type)).then(|| names::small_int(layout, value)).flatten()
 }
 
 fn argument(fixed: &Fixed, entry: &Entry, frame: Obj, number: usize) -> Obj {
@@ -303,11 +298,7 @@ fn argument(fixed: &Fixed, entry: &Entry, frame: Obj, number: usize) -> Obj {
 }
 
 fn initial(fixed: &Fixed, entry: &Entry, frame: Obj) -> u64 {
-    let value = argument(fixed, entry, frame, 1);
-    if value.is_null() || fixed.layout.type_of(value) != object!(PyLong_Type) {
-        return 1;
-    }
-    names::small_int(&fixed.layout, value).map_or(1, |value| value.max(0) as u64)
+    names::int(&fixed.layout, argument(fixed, entry, frame, 1)).map_or(1, |value| value.max(0) as u64)
 }
 
 /// `acquire(self, blocking=True, timeout=None)`: 0 for ever, 1 with a timeout, 2 never.
@@ -400,7 +391,7 @@ fn meet_lock(fixed: &Fixed, subject: Obj) {
     }
     let layout = &fixed.layout;
     let places =
-        [c"_initial_value", c"_value"].into_iter().find_map(|name| attribute(subject, name, |value| number(layout, value)));
+        [c"_initial_value", c"_value"].into_iter().find_map(|name| attribute(subject, name, |value| names::int(layout, value)));
     let is_async = attribute(subject, c"_loop", |_| Some(())).is_some();
     let how = match (is_async, places) {
         (true, None) => ASYNC_LOCK,

@@ -14,7 +14,7 @@ use crate::layout::Layout;
 use crate::objects::type_info;
 use crate::state::{self, Fixed};
 use crate::thread::{self, Thread};
-use crate::{evaluate, monitor, names, object, ring, sync, tasks};
+use crate::{evaluate, monitor, names, ring, sync, tasks};
 
 type TraceFunction = unsafe extern "C-unwind" fn(Obj, Obj, c_int, Obj) -> c_int;
 
@@ -286,7 +286,7 @@ fn announce_semaphores(fixed: &Fixed) {
             if value.is_null() {
                 continue;
             }
-            let initial = names::small_int(layout, value).filter(|_| layout.type_of(value) == object!(PyLong_Type));
+            let initial = names::int(layout, value);
             ffi::Py_DecRef(value);
             type_info(layout, class);
             let id = state::with(|state, _| state.objects.lock(layout, &mut state.names, object)).unwrap_or(0);

@@ -64,7 +64,7 @@ pub struct Flow {
     pub minor: u8,
     pub instructions: Instructions,
     pub blocks: Vec<Block>,
-    pub block_of: Vec<u32>,
+    block_of: Vec<u32>,
     pub handlers: Vec<Handler>,
     /// By instruction: the handler that covers it.
     pub covered: Vec<u32>,
@@ -215,6 +215,12 @@ impl Flow {
     #[must_use]
     pub fn phi_value(&self, phi: usize) -> Value {
         self.first_phi() + phi as Value
+    }
+
+    /// The block that `instruction` lies in; [`NOWHERE`] for what is no instruction.
+    #[must_use]
+    pub fn block(&self, instruction: usize) -> u32 {
+        self.block_of.get(instruction).copied().unwrap_or(NOWHERE)
     }
 
     /// The phis at the start of the block that begins with `instruction`, if one does.

@@ -85,7 +85,7 @@ impl Flow {
                 joined = NOWHERE;
             }
             if instruction.target != NOWHERE && !block::sets_up(instruction.op) {
-                let target = self.block_of.get(instruction.target as usize).copied().unwrap_or(NOWHERE);
+                let target = self.block(instruction.target as usize);
                 match jump {
                     // Its depth may differ from that of the normal way in, which then is the one that counts.
                     Some(_) if instruction.op == Op::CallFinally && self.after_begin(instruction.target) => {}
@@ -187,7 +187,7 @@ impl Flow {
             return Err(PlanError::Malformed { offset });
         }
         values.resize(keep + pushes as usize, UNKNOWN);
-        let block = self.block_of.get(target as usize).copied().unwrap_or(NOWHERE) as usize;
+        let block = self.block(target as usize) as usize;
         let setups =
             if self.minor >= 11 { NOWHERE } else { self.setups.get(state.setups as usize).map_or(NOWHERE, |setup| setup.below) };
         // In 3.8 one finally block serves both ways in, at different depths; the way without an exception counts.

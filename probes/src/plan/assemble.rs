@@ -48,7 +48,7 @@ fn decided(facts: &Facts<'_>, dependence: &mut Dependence<'_>) -> Vec<u32> {
         if call.is_none_or(|call| access::called_name(code, idents, &call) != Some("acquire")) {
             continue;
         }
-        let block = flow.block_of.get(index).copied().unwrap_or(NOWHERE);
+        let block = flow.block(index);
         let sides = facts.control.ancestors(block).into_iter().filter(|(_, around)| !around);
         if sides.into_iter().any(|(side, _)| !dependence.sources(flow.condition(side.block)).is_empty()) {
             found.push(instruction.offset);

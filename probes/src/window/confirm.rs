@@ -7,7 +7,6 @@ use crate::control::Side;
 use crate::depend;
 use crate::flow::{Definition, Value};
 use crate::ident::Ident;
-use crate::instruction::NOWHERE;
 use crate::opcode::Op;
 
 /// The access that looks again, and what it is compared with.
@@ -23,7 +22,7 @@ const LONGEST_WAY: usize = 3;
 
 impl Finder<'_, '_, '_> {
     pub(super) fn confirmations(&self, write: &Access) -> Vec<Confirmation> {
-        let block = self.facts.flow.block_of.get(write.instruction as usize).copied().unwrap_or(NOWHERE);
+        let block = self.facts.flow.block(write.instruction as usize);
         let stored = depend::stored(self.facts.flow, write);
         let ancestors = self.facts.control.ancestors(block);
         let decide = ancestors.into_iter().filter(|(_, around)| !around).map(|(side, _)| (side, false));

@@ -131,7 +131,7 @@ impl Finder<'_, '_, '_> {
 
     /// Check-then-act: branches that depend on reads lead to the write.
     fn acts(&mut self, group: &[usize], index: usize, write: &Access) {
-        let block = self.facts.flow.block_of.get(write.instruction as usize).copied().unwrap_or(NOWHERE);
+        let block = self.facts.flow.block(write.instruction as usize);
         let ancestors = self.facts.control.ancestors(block);
         let mut reads: Vec<(Ident, usize)> = Vec::new();
         for (side, around) in &ancestors {

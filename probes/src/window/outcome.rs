@@ -148,7 +148,7 @@ impl Finder<'_, '_, '_> {
     fn polls(&self, side: Side, write: u32) -> bool {
         let Some(branch) = self.facts.flow.blocks.get(side.block as usize) else { return false };
         let other = if side.jump { branch.next } else { branch.jump };
-        let from = self.facts.flow.block_of.get(write as usize).copied().unwrap_or(NOWHERE);
+        let from = self.facts.flow.block(write as usize);
         let same_test = |block: u32| self.tests_the_same(side.block, block);
         self.reaches(from, NOWHERE, &same_test) && !self.reaches(other, NOWHERE, &same_test)
     }
@@ -161,19 +161,23 @@ impl Finder<'_, '_, '_> {
 
     /// Is there a way from one block to such another, around `avoided`?
     pub(super) fn reaches(&self, from: u32, avoided: u32, goal: &dyn Fn(u32) -> bool) -> bool {
-        let mut seen = vec![from as usize];
+        self.onwards(from, move |_, next| next != avoided).any(goal)
+    }
+
+    /// All blocks from there on, over the steps from one to another that `goes` allows.
+    pub(super) fn onwards(&self, from: u32, goes: impl Fn(u32, u32) -> bool) -> impl Iterator<Item = u32> {
+        let mut seen = vec![from];
         let mut at = 0;
-        while let Some(block) = seen.get(at).copied() {
+        std::iter::from_fn(move || {
+            let block = *seen.get(at)?;
             at += 1;
-            if goal(block as u32) {
-                return true;
-            }
-            for next in self.facts.flow.blocks.get(block).into_iter().flat_map(Block::successors) {
-                if seen.len() < MOST_BLOCKS && next != avoided as usize && !seen.contains(&next) {
+            for next in self.facts.flow.blocks.get(block as usize).into_iter().flat_map(Block::successors) {
+                let next = next as u32;
+                if seen.len() < MOST_BLOCKS && goes(block, next) && !seen.contains(&next) {
                     seen.push(next);
                 }
             }
-        }
-        false
+            Some(block)
+        })
     }
 }

@@ -15,7 +15,7 @@ use crate::plan::WindowKind;
 
 impl Finder<'_, '_, '_> {
     pub(super) fn waits(&mut self, group: &[usize], index: usize, write: &Access) {
-        let block = self.facts.flow.block_of.get(write.instruction as usize).copied().unwrap_or(NOWHERE);
+        let block = self.facts.flow.block(write.instruction as usize);
         let ancestors = self.facts.control.ancestors(block);
         let mut reads: Vec<(Ident, usize)> = Vec::new();
         for test in self.tests.clone() {
@@ -67,25 +67,12 @@ impl Finder<'_, '_, '_> {
 
     /// From there to `goal`, without passing one that is `again`?
     fn reaches_before(&self, from: u32, again: &dyn Fn(u32) -> bool, goal: u32) -> bool {
-        self.around(from, again).contains(&goal)
+        self.around(from, again).any(|block| block == goal)
     }
 
     /// All blocks from there on, up to those that are `again`.
-    fn around(&self, from: u32, again: &dyn Fn(u32) -> bool) -> Vec<u32> {
-        let mut seen = vec![from];
-        let mut at = 0;
-        while let Some(block) = seen.get(at).copied() {
-            at += 1;
-            if again(block) {
-                continue;
-            }
-            for next in self.facts.flow.blocks.get(block as usize).into_iter().flat_map(crate::block::Block::successors) {
-                if seen.len() < MOST_BLOCKS && !seen.contains(&(next as u32)) {
-                    seen.push(next as u32);
-                }
-            }
-        }
-        seen
+    fn around(&self, from: u32, again: &dyn Fn(u32) -> bool) -> impl Iterator<Item = u32> {
+        self.onwards(from, move |block, _| !again(block))
     }
 
     /// Does the check say the same to all who make it, and does it allow the write on that side?
@@ -118,8 +105,7 @@ impl Finder<'_, '_, '_> {
         let body: Vec<u32> = ways.flat_map(|way| self.around(way, &again)).collect();
         group.iter().filter(|other| **other != act).any(|other| {
             let access = self.facts.accesses.get(*other).filter(|access| access.writes());
-            let at = access.and_then(|access| self.facts.flow.block_of.get(access.instruction as usize));
-            at.is_some_and(|at| body.contains(at))
+            access.is_some_and(|access| body.contains(&self.facts.flow.block(access.instruction as usize)))
         })
     }
 }

@@ -5,6 +5,7 @@
 use std::collections::VecDeque;
 use std::sync::Arc;
 
+use racetrace_probes::wire::is_name;
 use rustc_hash::{FxHashMap, FxHashSet};
 
 use crate::event::{KeyId, TextId};
@@ -78,11 +79,6 @@ impl Texts {
             self.forget(oldest);
         }
     }
-}
-
-fn is_name(text: &str) -> bool {
-    text.chars().all(|letter| letter.is_alphanumeric() || letter == '_')
-        && !text.starts_with(|letter: char| letter.is_ascii_digit())
 }
 
 #[cfg(test)]

@@ -3,12 +3,12 @@
 
 use super::activation::{Closed, Which};
 use super::shadow::{ObjectShadow, Past};
-use crate::analysis::definitions::Site;
+use crate::analysis::definitions::{Definitions, Site};
 use crate::analysis::naming;
 use crate::analysis::world::World;
 use crate::event::{Action, KeyId, ObjectId, ProcessId, Shape, StackId, Value};
 use crate::finding::Evidence;
-use racetrace_probes::plan::{Shared, SwitchWhy, WindowKind};
+use racetrace_probes::plan::{Shared, SwitchWhy, Window, WindowKind};
 
 /// What is judged: where, and who else is there.
 pub struct Case<'a> {
@@ -108,15 +108,13 @@ impl Case<'_> {
 
     /// A text that does not tell threads apart.
     fn is_name(&self, key: KeyId) -> bool {
-        let label = self.world.definitions(self.process).and_then(|definitions| definitions.key(key)).unwrap_or_default();
+        let label = self.definitions().and_then(|definitions| definitions.key(key)).unwrap_or_default();
         !label.is_empty() && !label.chars().any(|letter| letter.is_ascii_digit() || letter == ' ')
     }
 
     /// Equal texts and numbers need not be the same result, unless all got it from where they found it.
     fn is_shared_result(&self, value: Value, which: Which) -> bool {
-        let Which::Window(code, index) = which else { return false };
-        let window = self.world.definitions(self.process).and_then(|definitions| definitions.window(code, index));
-        match (window.map(|window| window.shared).unwrap_or_default(), value) {
+        match (self.window(which).map(|window| window.shared).unwrap_or_default(), value) {
             (Shared::Found, _) => true,
             (Shared::Perhaps, Value::Object(_, type_name)) => {
                 let plain = ["str", "bytes", "int", "float", "complex", "tuple", "frozenset"];
@@ -127,19 +125,26 @@ impl Case<'_> {
     }
 
     pub fn kind(&self, which: Which) -> WindowKind {
-        let definitions = self.world.definitions(self.process);
-        let kind = definitions.and_then(|definitions| match which {
-            Which::Window(code, index) => definitions.window(code, index).map(|window| window.kind),
-            Which::Span(code, index) => definitions.span(code, index).map(|span| span.kind),
-        });
+        let kind = match which {
+            Which::Window(..) => self.window(which).map(|window| window.kind),
+            Which::Span(code, index) => self.definitions().and_then(|all| all.span(code, index)).map(|span| span.kind),
+        };
         kind.unwrap_or(WindowKind::ReadModifyWrite)
+    }
+
+    /// What the plan says of a window within one function.
+    fn window(&self, which: Which) -> Option<&Window> {
+        let Which::Window(code, index) = which else { return None };
+        self.definitions()?.window(code, index)
+    }
+
+    fn definitions(&self) -> Option<&Definitions> {
+        self.world.definitions(self.process)
     }
 
     /// Whoever ends the wait does what is expected of it.
     fn waits(&self, which: Which) -> bool {
-        let Which::Window(code, index) = which else { return false };
-        let definitions = self.world.definitions(self.process);
-        definitions.and_then(|definitions| definitions.window(code, index)).is_some_and(|window| window.waits)
+        self.window(which).is_some_and(|window| window.waits)
     }
 
     /// One is certainly over before the other begins.
@@ -176,9 +181,10 @@ impl Case<'_> {
         if self.world.free_threaded(self.process) || window.split || same_loop {
             return Evidence::Possible;
         }
-        let Which::Window(code, index) = window.which else { return Evidence::Possible };
-        let planned = self.world.definitions(self.process).and_then(|definitions| definitions.window(code, index));
-        match planned.and_then(|window| window.switch.as_ref()) {
+        if matches!(window.which, Which::Span(..)) {
+            return Evidence::Possible;
+        }
+        match self.window(window.which).and_then(|window| window.switch.as_ref()) {
             Some(switch) if switch.why != SwitchWhy::Operator => Evidence::Possible,
             _ => Evidence::Latent,
         }
@@ -213,7 +219,7 @@ impl Case<'_> {
     }
 
     fn effect(&self, past: &Past) -> Effect {
-        let site = self.world.definitions(self.process).and_then(|definitions| definitions.site(past.site));
+        let site = self.definitions().and_then(|definitions| definitions.site(past.site));
         Effect::of(past.action, site)
     }
 

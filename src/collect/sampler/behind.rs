@@ -81,7 +81,7 @@ fn since(flow: &Flow, at: usize, mark: Option<usize>) -> Option<Vec<bool>> {
 
 /// The instructions from which control comes to `at`. `None` where only an exception can have led there.
 fn before(flow: &Flow, at: usize) -> Option<Vec<usize>> {
-    let number = *flow.block_of.get(at)?;
+    let number = flow.block(at);
     let block = flow.blocks.get(number as usize)?;
     if at > block.first as usize {
         return Some(vec![at - 1]);

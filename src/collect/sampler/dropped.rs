@@ -58,14 +58,13 @@ pub(super) fn read_dropped<M: Memory>(
 fn statements(flow: &Flow, offset: u32) -> Vec<usize> {
     let Some(at) = flow.instructions.at(offset) else { return Vec::new() };
     let control = Control::of(flow);
-    let block = |index: usize| flow.block_of.get(index).copied().unwrap_or(u32::MAX);
-    let here = control.ancestors(block(at));
+    let here = control.ancestors(flow.block(at));
     let drops = |index: &usize| {
         let is = |index: usize, wanted: fn(Op) -> bool| flow.list().get(index).is_some_and(|found| wanted(found.op));
         is(*index, calls) && is(*index + 1, |op| op == Op::PopTop) && flow.reached(*index)
     };
     let decided = |index: &usize| {
-        control.ancestors(block(*index)).iter().all(|(side, around)| *around || here.iter().any(|(known, _)| known == side))
+        control.ancestors(flow.block(*index)).iter().all(|(side, around)| *around || here.iter().any(|(known, _)| known == side))
     };
     (0..flow.list().len())
         .filter(drops)

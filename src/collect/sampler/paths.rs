@@ -107,8 +107,7 @@ fn named(code: &Code, flow: &Flow) -> Vec<Named> {
 
 /// The checks whose answer has led to `at`.
 fn decided(flow: &Flow, at: usize, checks: &[usize]) -> Vec<usize> {
-    let block = flow.block_of.get(at).copied().unwrap_or(u32::MAX);
-    let sides = Control::of(flow).ancestors(block);
+    let sides = Control::of(flow).ancestors(flow.block(at));
     let conditions = sides.iter().filter_map(|(side, _)| flow.condition(side.block));
     conditions.filter_map(|condition| asked(flow, condition)).filter(|check| checks.contains(check)).collect()
 }

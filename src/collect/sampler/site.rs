@@ -89,7 +89,7 @@ fn leaving(flow: &Flow, at: usize) -> Vec<Vec<Value>> {
 
 /// The instructions that can come next without an exception.
 pub(super) fn successors(flow: &Flow, at: usize) -> Vec<usize> {
-    let Some(block) = flow.block_of.get(at).and_then(|block| flow.blocks.get(*block as usize)) else { return Vec::new() };
+    let Some(block) = flow.blocks.get(flow.block(at) as usize) else { return Vec::new() };
     if at + 1 < block.end as usize {
         return vec![at + 1];
     }
@@ -193,7 +193,7 @@ fn spans(flow: &Flow, plan: &Plan, at: usize) -> Vec<u16> {
 
 /// Does an `assert` test the read? It states what the program relies on and decides nothing.
 pub(super) fn is_asserted(flow: &Flow, read: usize) -> bool {
-    let Some(block) = flow.block_of.get(read).and_then(|block| flow.blocks.get(*block as usize)) else { return false };
+    let Some(block) = flow.blocks.get(flow.block(read) as usize) else { return false };
     block.successors().filter_map(|next| flow.blocks.get(next)).any(|next| {
         flow.list().get(next.first as usize).is_some_and(|first| match first.op {
             Op::LoadAssertionError => true,

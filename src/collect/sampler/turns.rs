@@ -26,7 +26,7 @@ pub(super) fn around(flow: &Flow, target: usize) -> Vec<Turn> {
 }
 
 fn body(flow: &Flow, step: usize) -> Option<usize> {
-    let block = flow.blocks.get(*flow.block_of.get(step)? as usize)?;
+    let block = flow.blocks.get(flow.block(step) as usize)?;
     flow.blocks.get(block.next as usize).map(|next| next.first as usize)
 }
 

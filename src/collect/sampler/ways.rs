@@ -104,8 +104,8 @@ impl<'a> Ways<'a> {
             return vec![turn.body];
         }
         let all = successors(self.flow, at);
-        let block = self.flow.block_of.get(at).copied();
-        let side = self.decided.iter().find(|side| Some(side.block) == block).filter(|_| all.len() > 1);
+        let block = self.flow.block(at);
+        let side = self.decided.iter().find(|side| side.block == block).filter(|_| all.len() > 1);
         let Some(side) = side else { return all };
         let steady = self.flow.condition(side.block).is_some_and(|tested| self.is_steady(tested));
         let ends = self.flow.blocks.get(side.block as usize);
@@ -121,7 +121,7 @@ impl<'a> Ways<'a> {
         if instruction.op == Op::ForIter {
             return true;
         }
-        let Some(block) = self.flow.block_of.get(branch).copied() else { return false };
+        let block = self.flow.block(branch);
         let leads =
             |next: u32| self.flow.blocks.get(next as usize).is_some_and(|next| on_way.get(next.first as usize) == Some(&true));
         let Some(ends) = self.flow.blocks.get(block as usize) else { return false };
@@ -294,8 +294,7 @@ fn starts(flow: &Flow, at: usize) -> Option<Vec<usize>> {
 
 /// The ways that branches went, for control to be at `at`.
 fn decided(flow: &Flow, at: usize) -> Vec<Side> {
-    let block = flow.block_of.get(at).copied().unwrap_or(u32::MAX);
-    Control::of(flow).ancestors(block).into_iter().map(|(side, _)| side).collect()
+    Control::of(flow).ancestors(flow.block(at)).into_iter().map(|(side, _)| side).collect()
 }
 
 /// Can a loop that others must end, other than a `for` loop, lie on the way to the target? Then passing it is a wait.

@@ -13,6 +13,7 @@ use std::fmt;
 use std::path::Path;
 
 use crate::collect::sampler::target::Target;
+use crate::cpython::debug_offsets::DebuggerSupport;
 use crate::target::memory::Fault;
 use crate::target::process::Process;
 
@@ -75,22 +76,49 @@ impl JoinError {
     }
 }
 
-/// Does the interpreter take requests?
-///
-/// # Errors
-/// Why not.
-pub fn check(target: &Target) -> Result<(), JoinError> {
-    let version = target.runtime.version;
-    if version.free_threaded {
-        return Err(JoinError::FreeThreaded);
+/// How an interpreter takes requests.
+#[derive(Debug)]
+pub struct Entrance(Mechanism);
+
+#[derive(Debug)]
+enum Mechanism {
+    Debugger(DebuggerSupport),
+    Pending(pending::Entrance),
+}
+
+impl Entrance {
+    /// Writes nothing.
+    ///
+    /// # Errors
+    /// Why the interpreter takes no requests.
+    pub fn find(target: &Target) -> Result<Entrance, JoinError> {
+        let version = target.runtime.version;
+        if version.free_threaded {
+            return Err(JoinError::FreeThreaded);
+        }
+        if version.minor < 12 {
+            return Err(JoinError::TooOld(format!("3.{}.{}", version.minor, target.micro)));
+        }
+        if is_elsewhere(&target.process) {
+            return Err(JoinError::Elsewhere);
+        }
+        Ok(Entrance(if version.minor < 14 {
+            Mechanism::Pending(pending::Entrance::find(target)?)
+        } else {
+            Mechanism::Debugger(debugger::support(target)?)
+        }))
     }
-    if version.minor < 12 {
-        return Err(JoinError::TooOld(format!("3.{}.{}", version.minor, target.micro)));
+
+    /// Asks all threads of the main interpreter to run a script.
+    ///
+    /// # Errors
+    /// Why they cannot be asked.
+    pub fn ask(self, target: &Target, script: &Path) -> Result<Request, JoinError> {
+        Ok(match self.0 {
+            Mechanism::Debugger(support) => Request::Debugger(debugger::Request::post(target, support, script)?),
+            Mechanism::Pending(entrance) => Request::Pending(pending::Request::post(target, entrance, script)?),
+        })
     }
-    if is_elsewhere(&target.process) {
-        return Err(JoinError::Elsewhere);
-    }
-    if version.minor < 14 { pending::check(target) } else { debugger::check(target) }
 }
 
 fn is_elsewhere(process: &Process) -> bool {
@@ -102,33 +130,17 @@ fn is_elsewhere(process: &Process) -> bool {
 
 /// A request that stands until a thread of the process has seen it, or until this is dropped.
 #[derive(Debug)]
-pub struct Request(Mechanism);
-
-#[derive(Debug)]
-enum Mechanism {
+pub enum Request {
     Debugger(debugger::Request),
     Pending(pending::Request),
 }
 
 impl Request {
-    /// Asks all threads of the main interpreter.
-    ///
-    /// # Errors
-    /// Why the interpreter takes no requests.
-    pub fn post(target: &Target, script: &Path) -> Result<Request, JoinError> {
-        check(target)?;
-        Ok(Request(if target.runtime.version.minor < 14 {
-            Mechanism::Pending(pending::Request::post(target, script)?)
-        } else {
-            Mechanism::Debugger(debugger::Request::post(target, script)?)
-        }))
-    }
-
     /// Asks those threads too that have begun since.
     pub fn renew(&mut self, target: &Target, script: &Path) {
-        match &mut self.0 {
-            Mechanism::Debugger(request) => request.renew(target, script),
-            Mechanism::Pending(request) => request.renew(target),
+        match self {
+            Request::Debugger(request) => request.renew(target, script),
+            Request::Pending(request) => request.renew(target),
         }
     }
 }

@@ -107,13 +107,9 @@ fn reads_descriptor(call: &Call) -> Obj {
     let result = call.go_on();
     if !result.is_null()
         && let Some(fixed) = state::fixed()
+        && let Some(fd) = names::int(&fixed.layout, call.argument(0, c"fd"))
     {
-        let fd = call.argument(0, c"fd");
-        let number =
-            (!fd.is_null() && fixed.layout.type_of(fd) == object!(PyLong_Type)).then(|| names::small_int(&fixed.layout, fd));
-        if let Some(fd) = number.flatten() {
-            comes_in(fd as i32);
-        }
+        comes_in(fd as i32);
     }
     result
 }
@@ -152,7 +148,7 @@ fn shared(layout: &Layout, semaphore: Obj) -> Option<Shared> {
         if value.is_null() {
             return None;
         }
-        let number = names::small_int(layout, value);
+        let number = names::int(layout, value);
         // SAFETY: the reference that `of` took.
         unsafe { ffi::Py_DecRef(value) };
         number
@@ -182,7 +178,7 @@ fn count(layout: &Layout, semaphore: Obj) -> Option<i64> {
             ffi::PyErr_Clear();
             return None;
         }
-        let count = names::small_int(layout, answer);
+        let count = names::int(layout, answer);
         ffi::Py_DecRef(answer);
         count
     }

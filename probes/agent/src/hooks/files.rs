@@ -172,7 +172,7 @@ fn opened(site: &Site, handle: Handle, path: &str, kind: u8) {
 /// `os.open(path, flags, …)`.
 fn open_descriptor(call: &Call) -> Obj {
     let result = call.go_on();
-    let flags = state::fixed().and_then(|fixed| int(&fixed.layout, call.argument(1, c"flags"))).unwrap_or(0) as i32;
+    let flags = state::fixed().and_then(|fixed| names::int(&fixed.layout, call.argument(1, c"flags"))).unwrap_or(0) as i32;
     let kind = match flags {
         flags if flags & libc::O_EXCL != 0 => mode::EXCLUSIVE,
         flags if flags & libc::O_APPEND != 0 => mode::APPEND,
@@ -188,16 +188,12 @@ fn open_descriptor(call: &Call) -> Obj {
         note(|fixed| {
             let site = site(fixed)?;
             let path = path_of(fixed, call.argument(0, c"path"))?;
-            let handle = of_descriptor(int(&fixed.layout, result)? as i32)?;
+            let handle = of_descriptor(names::int(&fixed.layout, result)? as i32)?;
             opened(&site, handle, &path, kind);
             Some(())
         });
     }
     result
-}
-
-fn int(layout: &Layout, value: Obj) -> Option<i64> {
-    (!value.is_null() && layout.type_of(value) == object!(PyLong_Type)).then(|| names::small_int(layout, value)).flatten()
 }
 
 /// What an open file is to the system.
@@ -246,7 +242,7 @@ fn descriptor_of(layout: &Layout, file: Obj) -> Option<i32> {
             ffi::PyErr_Clear();
             return None;
         }
-        let fd = int(layout, number);
+        let fd = names::int(layout, number);
         ffi::Py_DecRef(number);
         fd.map(|fd| fd as i32)
     }

@@ -225,15 +225,11 @@ fn patience(layout: &Layout, call: &Call) -> u8 {
         return FOREVER;
     }
     let blocking = call.argument(0, c"blocking");
-    if blocking == object!(_Py_FalseStruct) || is_zero(layout, blocking) {
+    if blocking == object!(_Py_FalseStruct) || names::int(layout, blocking) == Some(0) {
         return NEVER;
     }
     let timeout = call.argument(1, c"timeout");
     if timeout.is_null() || is_negative(layout, timeout) { FOREVER } else { TIMEOUT }
-}
-
-fn is_zero(layout: &Layout, value: Obj) -> bool {
-    !value.is_null() && layout.type_of(value) == object!(PyLong_Type) && names::small_int(layout, value) == Some(0)
 }
 
 fn is_negative(layout: &Layout, value: Obj) -> bool {
@@ -242,7 +238,7 @@ fn is_negative(layout: &Layout, value: Obj) -> bool {
         // SAFETY: a float's value follows its header.
         return unsafe { field::<f64>(value, layout.header) } < 0.0;
     }
-    kind == object!(PyLong_Type) && names::small_int(layout, value).is_some_and(|number| number < 0)
+    names::int(layout, value).is_some_and(|number| number < 0)
 }
 
 /// Is the lock taken, so that acquiring it now would have to wait? Read without any barrier: only says whether to note a wait.

@@ -91,18 +91,9 @@ fn pairs(call: &Call) -> Obj {
 
 fn is_of_an_event_loop(fixed: &Fixed) -> bool {
     let layout = &fixed.layout;
-    let mut frame = tasks::current_frame(layout);
-    for _ in 0..3 {
-        if frame.is_null() {
-            return false;
-        }
-        let entry = codes::learn(fixed, layout.code(frame), layout.globals(frame));
-        if entry.is_some_and(|entry| entry.module.starts_with("asyncio")) {
-            return true;
-        }
-        frame = layout.previous(frame);
-    }
-    false
+    let entries = layout.frames(tasks::current_frame(layout)).take(3);
+    let mut entries = entries.filter_map(|frame| codes::learn(fixed, layout.code(frame), layout.globals(frame)));
+    entries.any(|entry| entry.module.starts_with("asyncio"))
 }
 
 fn sends(call: &Call) -> Obj {

@@ -12,10 +12,6 @@ use crate::target::memory::{Fault, Memory, ProcessMemory, WriteMemory};
 /// `_PY_EVAL_PLEASE_STOP_BIT` of pycore_ceval.h: in the lowest byte of the word.
 const PLEASE_STOP: u8 = 1 << 5;
 
-pub fn check(target: &Target) -> Result<(), JoinError> {
-    support(target, &target.process.memory()).map(drop)
-}
-
 #[derive(Debug)]
 pub struct Request {
     memory: ProcessMemory,
@@ -25,9 +21,8 @@ pub struct Request {
 }
 
 impl Request {
-    pub fn post(target: &Target, script: &Path) -> Result<Request, JoinError> {
-        let memory = target.process.memory();
-        let mut request = Request { memory, support: support(target, &memory)?, flags: Vec::new() };
+    pub fn post(target: &Target, support: DebuggerSupport, script: &Path) -> Result<Request, JoinError> {
+        let mut request = Request { memory: target.process.memory(), support, flags: Vec::new() };
         request.ask(target, script)?;
         if request.flags.is_empty() { Err(JoinError::Busy) } else { Ok(request) }
     }
@@ -74,8 +69,10 @@ impl Drop for Request {
     }
 }
 
-fn support(target: &Target, memory: &ProcessMemory) -> Result<DebuggerSupport, JoinError> {
-    let support = debugger_support(memory, target.runtime.at, target.runtime.version.minor)?.ok_or(JoinError::Unfit)?;
+/// Where the interface lies, if there is one and it may be used.
+pub fn support(target: &Target) -> Result<DebuggerSupport, JoinError> {
+    let memory = target.process.memory();
+    let support = debugger_support(&memory, target.runtime.at, target.runtime.version.minor)?.ok_or(JoinError::Unfit)?;
     let interpreters = target.python.interpreters()?;
     let main = interpreters.iter().find(|interpreter| interpreter.id == 0).ok_or(JoinError::Memory(Fault::Gone))?;
     if memory.u32(main.at.plus(support.enabled))? != 1 {

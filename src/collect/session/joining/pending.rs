@@ -18,9 +18,18 @@ use crate::target::memory::{Fault, Memory, ProcessMemory, WriteMemory};
 const TRIES: u32 = 50;
 const MOMENT: Duration = Duration::from_millis(1);
 
-pub fn check(target: &Target) -> Result<(), JoinError> {
-    calls(target)?;
-    run_simple_string(target).map(drop).ok_or(JoinError::Unfit)
+/// The ring of calls, and the function to call.
+#[derive(Debug)]
+pub struct Entrance {
+    calls: PendingCalls,
+    function: RemoteAddr,
+}
+
+impl Entrance {
+    pub fn find(target: &Target) -> Result<Entrance, JoinError> {
+        let function = run_simple_string(target).ok_or(JoinError::Unfit)?;
+        Ok(Entrance { calls: calls(target)?, function })
+    }
 }
 
 #[derive(Debug)]
@@ -33,10 +42,9 @@ pub struct Request {
 }
 
 impl Request {
-    pub fn post(target: &Target, script: &Path) -> Result<Request, JoinError> {
+    pub fn post(target: &Target, entrance: Entrance, script: &Path) -> Result<Request, JoinError> {
         let memory = target.process.memory();
-        let calls = calls(target)?;
-        let function = run_simple_string(target).ok_or(JoinError::Unfit)?;
+        let Entrance { calls, function } = entrance;
         let text = running(script);
         let mut last = Ok(None);
         for _ in 0..TRIES {

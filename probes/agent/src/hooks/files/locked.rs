@@ -5,9 +5,10 @@ use std::sync::Mutex;
 
 use racetrace_probes::wire::Kind;
 
-use super::{descriptor_of, int, note, of_descriptor};
+use super::{descriptor_of, note, of_descriptor};
 use crate::ffi::Obj;
 use crate::hooks::Call;
+use crate::names;
 use crate::state::{self, Fixed};
 use crate::{ring, stacks, tasks, thread};
 
@@ -42,7 +43,7 @@ fn with<R>(work: impl FnOnce(&mut Vec<(i32, Locked)>) -> R) -> Option<R> {
 
 /// `fcntl.flock(fd, operation)`, `fcntl.lockf(fd, operation, …)`.
 pub(super) fn operate(call: &Call) -> Obj {
-    let operation = state::fixed().and_then(|fixed| int(&fixed.layout, call.argument(1, c"cmd"))).unwrap_or(0) as i32;
+    let operation = state::fixed().and_then(|fixed| names::int(&fixed.layout, call.argument(1, c"cmd"))).unwrap_or(0) as i32;
     if operation & libc::LOCK_EX == 0 {
         // Somebody else may have it before the call returns.
         note(|fixed| let_go(fixed, descriptor(fixed, call)?));
@@ -68,7 +69,7 @@ pub(super) fn operate(call: &Call) -> Obj {
 
 fn descriptor(fixed: &Fixed, call: &Call) -> Option<i32> {
     let file = call.argument(0, c"fd");
-    int(&fixed.layout, file).map(|fd| fd as i32).or_else(|| descriptor_of(&fixed.layout, file))
+    names::int(&fixed.layout, file).map(|fd| fd as i32).or_else(|| descriptor_of(&fixed.layout, file))
 }
 
 /// The lock of the file that a descriptor is on, introduced if need be.
@@ -95,17 +96,20 @@ fn say(fixed: &Fixed, kind: Kind, locked: Locked, small: u8) {
 
 /// A file object is about to be closed, and its descriptor with it.
 pub(super) fn closes(file: Obj) {
-    if with(|held| held.is_empty()) == Some(false) {
-        note(|fixed| let_go(fixed, descriptor_of(&fixed.layout, file)?));
-    }
+    ends(|fixed| descriptor_of(&fixed.layout, file));
 }
 
 /// `os.close(fd)`.
 pub(super) fn close_descriptor(call: &Call) -> Obj {
-    if with(|held| held.is_empty()) == Some(false) {
-        note(|fixed| let_go(fixed, int(&fixed.layout, call.argument(0, c"fd"))? as i32));
-    }
+    ends(|fixed| names::int(&fixed.layout, call.argument(0, c"fd")).map(|fd| fd as i32));
     call.go_on()
+}
+
+/// Whatever is locked through that descriptor is so no more.
+fn ends(descriptor: impl FnOnce(&Fixed) -> Option<i32>) {
+    if with(|held| held.is_empty()) == Some(false) {
+        note(|fixed| let_go(fixed, descriptor(fixed)?));
+    }
 }
 
 fn let_go(fixed: &Fixed, fd: i32) -> Option<()> {

@@ -4,7 +4,7 @@ use std::ffi::{c_int, c_void};
 
 use racetrace_probes::wire::Kind;
 
-use super::{Handle, describe, descriptor_of, int, note, of_descriptor};
+use super::{Handle, describe, descriptor_of, note, of_descriptor};
 use crate::ffi::{self, Obj};
 use crate::hooks::{Call, streams};
 use crate::layout::Layout;
@@ -43,7 +43,7 @@ fn write(call: &Call, level: u8) -> Obj {
 
 pub(super) fn write_descriptor(call: &Call) -> Obj {
     note(|fixed| {
-        let fd = int(&fixed.layout, call.argument(0, c"fd"))? as i32;
+        let fd = names::int(&fixed.layout, call.argument(0, c"fd"))? as i32;
         let Some(handle) = of_descriptor(fd) else { return streams::goes(fixed, fd) };
         say_write(fixed, handle, level::SYSTEM, call.argument(1, c"data"))
     });
