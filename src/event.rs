@@ -453,6 +453,8 @@ pub enum OpenMode {
     Update,
     /// `x` / `O_EXCL`.
     Exclusive,
+    /// It was open when it was first seen.
+    Found,
 }
 
 /// At which layer a write was seen: text (`TextIOWrapper.write`), buffered, or the system call (`FileIO`, `os.write`).

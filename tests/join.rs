@@ -78,6 +78,18 @@ fn a_race_is_found_and_named_and_locks_taken_before_are_known() {
 }
 
 #[test]
+fn a_file_that_was_open_already_has_its_name() {
+    for python in joinable() {
+        let mut target = service(python, "writes");
+        let report = joined(&mut target);
+        let torn = ("interleaved-write".to_owned(), "torn.log".to_owned());
+        assert_eq!(kinds_and_names(&report), [torn], "{}", python.name());
+        target.say("end\n");
+        target.wait_for("right");
+    }
+}
+
+#[test]
 fn correct_programs_are_silent_and_left_as_they_were() {
     for python in joinable() {
         let mut target = service(python, "keeps");

@@ -34,6 +34,10 @@ pub struct Files {
 impl Detector for Files {
     fn record(&mut self, world: &World, record: &Record, findings: &mut Findings) {
         match &record.event {
+            Event::FileOpen { file, path, inode, fd, mode: OpenMode::Found, .. } => {
+                let path = world.text(record.process, *path).to_owned();
+                self.ledger.find(record.process, *file, (*fd, *inode), path);
+            }
             Event::FileOpen { file, path, inode, fd, mode, stack } if *mode != OpenMode::Read => {
                 let Some(point) = Point::of(world, record, *stack) else { return };
                 let path = Some(world.text(record.process, *path)).filter(|path| !path.is_empty()).map(str::to_owned);

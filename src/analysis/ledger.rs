@@ -96,14 +96,27 @@ impl Ledger {
         self.inodes.get(&inode)?.iter().find_map(|id| self.handles.get(id)?.path.as_deref())
     }
 
-    pub fn open(&mut self, open: Open) {
-        let known = self.by_file.get(&(open.process, open.file)).copied();
-        let same = |id: &HandleId| self.handles.get(id).is_some_and(|handle| !handle.closed && handle.fd == open.fd);
-        let id = match known.filter(|id| open.file != NO_FILE && same(id)) {
+    /// A file that somebody opened unseen.
+    pub fn find(&mut self, process: ProcessId, file: ObjectId, (fd, inode): (i32, u64), path: String) {
+        let id = self.opened(process, file, (fd, inode));
+        if let Some(handle) = self.handles.get_mut(&id) {
+            handle.path = Some(path);
+        }
+    }
+
+    fn opened(&mut self, process: ProcessId, file: ObjectId, (fd, inode): (i32, u64)) -> HandleId {
+        let known = self.by_file.get(&(process, file)).copied();
+        let same = |id: &HandleId| self.handles.get(id).is_some_and(|handle| !handle.closed && handle.fd == fd);
+        let id = match known.filter(|id| file != NO_FILE && same(id)) {
             Some(known) => known,
-            None => self.add(open.process, open.fd, open.inode),
+            None => self.add(process, fd, inode),
         };
-        self.name_file(open.process, open.file, id);
+        self.name_file(process, file, id);
+        id
+    }
+
+    pub fn open(&mut self, open: Open) {
+        let id = self.opened(open.process, open.file, (open.fd, open.inode));
         if let Some(handle) = self.handles.get_mut(&id) {
             handle.mode = open.path.is_some().then_some(open.mode);
             handle.append = open.mode == OpenMode::Append;
@@ -163,10 +176,13 @@ impl Ledger {
 
     /// Records of a process are missing.
     pub fn forget_process(&mut self, process: ProcessId) {
-        let gone: Vec<HandleId> =
-            self.handles.iter().filter(|(_, handle)| handle.process == process).map(|(id, _)| *id).collect();
-        gone.into_iter().for_each(|id| self.drop_handle(id));
-        self.by_fd.retain(|key, _| key.0 != process);
+        let closed: Vec<HandleId> =
+            self.handles.iter().filter(|(_, handle)| handle.process == process && handle.closed).map(|(id, _)| *id).collect();
+        closed.into_iter().for_each(|id| self.drop_handle(id));
+        // What is still open keeps its name.
+        for handle in self.handles.values_mut().filter(|handle| handle.process == process) {
+            *handle = Handle { path: handle.path.take(), ..Handle::new(process, handle.fd, handle.inode) };
+        }
         self.by_file.retain(|key, _| key.0 != process);
     }
 

@@ -1,6 +1,7 @@
 # Works until it is told to end, and says on demand what it looks like from inside.
 import os
 import sys
+import tempfile
 import threading
 
 total = 0
@@ -26,6 +27,11 @@ def keep():
         guarded = more(guarded)
 
 
+def write():
+    log.write("number ")
+    log.write("%d\n" % more(0))
+
+
 def waits_inside():
     global guarded
     with lock:
@@ -40,6 +46,8 @@ def work():
     while not done.is_set():
         if LOSES:
             lose()
+        if WRITES:
+            write()
         keep()
 
 
@@ -64,6 +72,9 @@ def watched():
 
 
 LOSES = os.environ["SERVICE"] == "loses"
+WRITES = os.environ["SERVICE"] == "writes"
+room = tempfile.TemporaryDirectory()
+log = open(os.path.join(room.name, "torn.log"), "w")
 threads = [threading.Thread(target=waits_inside, name="inside")]
 threads += [threading.Thread(target=work, name="worker-%d" % number) for number in range(2)]
 threads += [threading.Thread(target=tick, name="clock")]

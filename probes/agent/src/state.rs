@@ -43,6 +43,8 @@ pub struct State {
     /// Descriptors and inodes of file objects.
     pub files: Table,
     pub inodes: Table,
+    /// Files whose paths were said, by inode.
+    pub named_files: Table,
 }
 
 /// What is fixed from the start on.
@@ -106,6 +108,7 @@ pub fn start(fixed: Fixed) -> bool {
             midway: Midway::default(),
             files: Table::new(1 << 13),
             inodes: Table::new(1 << 13),
+            named_files: Table::new(1 << 13),
         });
     }
     true

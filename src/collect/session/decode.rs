@@ -213,8 +213,8 @@ fn patience(byte: u8) -> Option<Patience> {
 }
 
 fn open_mode(byte: u8) -> Option<OpenMode> {
-    use OpenMode::{Append, Exclusive, Read, Update, Write};
-    [Read, Write, Append, Update, Exclusive].get(usize::from(byte)).copied()
+    use OpenMode::{Append, Exclusive, Found, Read, Update, Write};
+    [Read, Write, Append, Update, Exclusive, Found].get(usize::from(byte)).copied()
 }
 
 fn write_level(byte: u8) -> Option<WriteLevel> {

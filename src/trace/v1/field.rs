@@ -71,7 +71,7 @@ choices! {
     }
     Patience { 0 = Forever, 1 = Timeout, 2 = Never }
     Action { 0 = Read, 1 = Write, 2 = Delete, 3 = Insert, 4 = Update, 5 = Replace }
-    OpenMode { 0 = Read, 1 = Write, 2 = Append, 3 = Update, 4 = Exclusive }
+    OpenMode { 0 = Read, 1 = Write, 2 = Append, 3 = Update, 4 = Exclusive, 5 = Found }
     WriteLevel { 0 = Text, 1 = Buffered, 2 = System }
     PathEffect { 0 = Open, 1 = Create, 2 = Remove, 3 = Rename, 4 = MakeDirectory, 5 = Change }
     Origin { 0 = User, 1 = Library, 2 = Standard }

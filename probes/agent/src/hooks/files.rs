@@ -8,7 +8,7 @@ use crate::ffi::{self, Obj};
 use crate::hooks::{Call, exchange_all, of};
 use crate::layout::Layout;
 use crate::objects::type_info;
-use crate::state::{self, Fixed};
+use crate::state::{self, Fixed, State};
 use crate::table::mix2;
 use crate::{codes, names, object, ring, stacks, tasks, thread};
 
@@ -30,6 +30,7 @@ mod mode {
     pub const APPEND: u8 = 2;
     pub const UPDATE: u8 = 3;
     pub const EXCLUSIVE: u8 = 4;
+    pub const FOUND: u8 = 5;
 }
 
 pub fn start(layout: &Layout) {
@@ -164,9 +165,30 @@ fn open_mode(text: &str) -> u8 {
 }
 
 fn opened(site: &Site, handle: Handle, path: &str, kind: u8) {
-    let mut slot = site.slot(Kind::FileOpen);
+    say_open(site.slot(Kind::FileOpen), handle, path, kind);
+}
+
+fn say_open(mut slot: Slot, handle: Handle, path: &str, kind: u8) {
     (slot.a, slot.b, slot.c, slot.small) = (handle.file, handle.inode, handle.fd as u64, kind);
+    if !path.is_empty() {
+        state::with(|state, _| state.named_files.set(handle.inode, 1));
+    }
     say_path(slot, path);
+}
+
+/// Gives a name to a file that was open before anybody looked, or that a library opened. The standard streams have theirs.
+fn find(handle: Handle, stack: u32) {
+    let is_new = |state: &mut State| state.named_files.get(handle.inode).is_none() && state.named_files.set(handle.inode, 1);
+    if handle.fd <= 2 || state::with(|state, _| is_new(state)) != Some(true) {
+        return;
+    }
+    let path = std::fs::read_link(format!("/proc/self/fd/{}", handle.fd)).unwrap_or_default();
+    let path = path.to_str().filter(|path| path.starts_with('/') && !path.ends_with(" (deleted)")).unwrap_or_default();
+    if !path.is_empty() {
+        let mut slot = ring::slot(Kind::FileOpen, thread::tid());
+        slot.stack = stack;
+        say_open(slot, handle, path, mode::FOUND);
+    }
 }
 
 /// `os.open(path, flags, …)`.

@@ -4,7 +4,7 @@ use std::ffi::{c_int, c_void};
 
 use racetrace_probes::wire::Kind;
 
-use super::{Handle, describe, descriptor_of, note, of_descriptor};
+use super::{Handle, describe, descriptor_of, find, note, of_descriptor};
 use crate::ffi::{self, Obj};
 use crate::hooks::{Call, streams};
 use crate::layout::Layout;
@@ -59,8 +59,10 @@ fn say_write(fixed: &Fixed, handle: Handle, level: u8, data: Obj) -> Option<()> 
         return None;
     }
     tasks::strand(fixed, thread::current(), frame);
+    let stack = stacks::stack(fixed, frame, None);
+    find(handle, stack);
     let mut slot = ring::slot(Kind::FileWrite, thread::tid());
-    slot.stack = stacks::stack(fixed, frame, None);
+    slot.stack = stack;
     slot.d = frame as u64;
     (slot.a, slot.b) = (handle.file, handle.inode);
     slot.c = u64::from(length) | (handle.fd as u32 as u64) << 32;
