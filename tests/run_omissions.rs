@@ -176,3 +176,133 @@ fn a_loop_that_walks_now_a_tuple_and_now_a_shared_dict_is_seen() {
         assert!(races.iter().any(|race| race.contains("mutation-during-iteration")), "{}: {races:?}", python.name());
     });
 }
+
+/// A flag that no code is seen to set is not watched until it is set all the same: under the lock that is order, without
+/// it none.
+#[test]
+fn a_flag_that_is_set_by_a_name_made_at_run_time_orders_where_it_is_checked() {
+    let program = "
+        import sys, threading
+        lock = threading.Lock()
+        ready = False
+        total = 0
+        begun = threading.Event()
+        def wait():
+            global total
+            rounds = 0
+            while True:
+                with lock:
+                    if ready:
+                        break
+                rounds += 1
+                if rounds == 300:
+                    begun.set()
+            value = total
+            total = value + 1
+        def count():
+            global total
+            total += 1
+        def tell():
+            TELL
+        thread = threading.Thread(target=wait)
+        thread.start()
+        begun.wait()
+        count()
+        tell()
+        thread.join()
+        print(total)
+    ";
+    let ways = ["globals()['ready'] = True", "setattr(sys.modules[__name__], 'ready', True)", "exec('ready = True', globals())"];
+    each_python(|python| {
+        for way in ways {
+            let outcome = run(python, &program.replace("TELL", &format!("with lock: {way}")));
+            assert_eq!(outcome.stdout.trim(), "2");
+            assert_eq!(outcome.races(), [""; 0], "{}: {way}: {}", python.name(), outcome.stderr);
+        }
+        let outcome = run(python, &program.replace("TELL", ways[0]));
+        assert_eq!(outcome.races(), ["read-modify-write app.total"], "{}: {}", python.name(), outcome.stderr);
+    });
+}
+
+/// What is taken out of a queue counts from the moment that some code asks how full queues are.
+#[test]
+fn a_queue_that_is_asked_late_is_watched_from_then_on() {
+    let program = "
+        import queue, threading
+        waiting = queue.Queue()
+        gate = threading.Barrier(3)
+        asking = '''
+        def take():
+            if not waiting.empty():
+                waiting.get_nowait()
+        '''
+        def fill():
+            for number in range(100):
+                waiting.put(number)
+        def drain():
+            waiting.get()
+        def asks():
+            fill()
+            gate.wait()
+            gate.wait()
+            fill()
+            gate.wait()
+            for _ in range(20):
+                take()
+        def drains():
+            fill()
+            for _ in range(20):
+                drain()
+            gate.wait()
+            gate.wait()
+            fill()
+            gate.wait()
+            for _ in range(20):
+                drain()
+        threads = [threading.Thread(target=work) for work in (asks, drains)]
+        for thread in threads:
+            thread.start()
+        gate.wait()
+        exec(asking, globals())
+        gate.wait()
+        gate.wait()
+        for thread in threads:
+            thread.join()
+        print(len(waiting.queue))
+    ";
+    each_python(|python| {
+        let outcome = run(python, program);
+        assert_eq!(outcome.stdout.trim(), "340");
+        assert_eq!(outcome.races(), ["check-then-act app.waiting"], "{}: {}", python.name(), outcome.stderr);
+    });
+}
+
+/// What only the body of the script has a name for is its own, until other code has one too.
+#[test]
+fn a_variable_of_the_script_that_other_code_changes_later_is_watched_from_then_on() {
+    let program = "
+        import threading
+        amount = 0
+        begun, over = threading.Event(), threading.Event()
+        def work():
+            begun.wait()
+            exec('def add(times):\\n    global amount\\n    for _ in range(times): amount += 1', globals())
+            over.set()
+            add(100)
+        thread = threading.Thread(target=work)
+        thread.start()
+        for number in range(400):
+            if number == 200:
+                begun.set()
+                over.wait()
+            amount = amount + 1
+        thread.join()
+        print(amount)
+    ";
+    each_python(|python| {
+        let outcome = run(python, program);
+        assert!(outcome.stdout.trim().parse::<u32>().is_ok());
+        let races = outcome.races();
+        assert!(races.iter().any(|race| race == "read-modify-write app.amount"), "{}: {races:?}", python.name());
+    });
+}

@@ -200,6 +200,18 @@ pub fn methods(name: &str) -> &'static [Method] {
     METHODS.get(from..from + count).unwrap_or(&[])
 }
 
+/// Can the call only be of a queue, into which something is put, or out of which it is taken?
+#[must_use]
+pub fn only_fills_queues(name: &str, arguments: u32, keywords: u32) -> bool {
+    let takes = |row: &&Method| {
+        let count = u32::from(row.arguments.0)..=u32::from(row.arguments.1);
+        // `dict.get` takes no keywords.
+        count.contains(&arguments) && (keywords == 0 || row.owner != Dict || row.name != "get")
+    };
+    let mut rows = methods(name).iter().filter(takes).peekable();
+    rows.peek().is_some() && rows.all(|row| row.owner == Queue && row.touch.writes())
+}
+
 #[must_use]
 pub fn function_named(name: &str) -> Option<&'static Function> {
     FUNCTIONS.binary_search_by(|function| function.name.cmp(name)).ok().and_then(|at| FUNCTIONS.get(at))

@@ -14,7 +14,7 @@ use crate::objects::{TypeInfo, type_info};
 use crate::recent::{Candidate, Place, Verdict};
 use crate::state::{self, Fixed, State};
 use crate::thread::Thread;
-use crate::{containers, iteration, object, ring, stacks, tasks};
+use crate::{containers, iteration, object, ring, stacks, tasks, variables};
 
 /// A frame at an instruction, with what is needed to find operands.
 #[derive(Clone, Copy)]
@@ -121,7 +121,9 @@ pub fn at_instruction(mut site: Site) -> Next {
     let entry = site.entry;
     let enters = entry.plan.enter == Some(site.offset);
     let mut next = Next::Watch;
-    for number in entry.watches(site.offset) {
+    let watches = entry.watches(site.offset);
+    let alone = watches.len() == 1 && !enters;
+    for number in watches {
         let Some(watch) = entry.plan.watches.get(number) else { break };
         site.watch = number;
         match watch.operation {
@@ -132,7 +134,13 @@ pub fn at_instruction(mut site: Site) -> Next {
                 iteration::next(&site, iterator, watch.depth);
             }
             Operation::IterBegin { iterable } => next = iteration::begins(&site, iterable, watch.depth),
-            _ => touch_watch(&site, watch),
+            _ if alone && variables::rests(&site) => return Next::Rest,
+            _ => {
+                touch_watch(&site, watch);
+                if alone && variables::may_rest(&site, watch) {
+                    return Next::Rest;
+                }
+            }
         }
     }
     if enters {
@@ -223,6 +231,9 @@ pub fn attribute(site: &Site, object: Obj, key: Key, action: u8, value: Obj) {
     let (Key::Name(name) | Key::Computed(name)) = key else { return };
     if object.is_null() || name.is_null() {
         return;
+    }
+    if matches!(key, Key::Computed(_)) {
+        variables::worked_out(site.fixed, name, action);
     }
     let class = site.layout().type_of(object);
     match shape_of_attribute(site, class, name, key) {

@@ -16,6 +16,7 @@ use crate::names::{small_int, utf8};
 use crate::state::{self, Fixed};
 use crate::sync::{self, Role};
 use crate::table::Table;
+use crate::variables::{self, Whose};
 use crate::{hooks, object, ring, thread};
 use hooks::attribute;
 
@@ -62,6 +63,8 @@ pub struct Entry {
     pub qualname: String,
     /// Some loop changes what it walks: watched even while there is a single strand.
     pub walks_and_changes: bool,
+    /// The body of the main script.
+    pub is_body: bool,
     /// Events have been asked for.
     pub prepared: AtomicBool,
 }
@@ -155,6 +158,7 @@ pub fn learn(fixed: &Fixed, code: Obj, globals: Obj) -> Option<&'static Entry> {
     } else {
         Plan::default()
     };
+    let is_body = origin == Origin::User && learn_variables(fixed, code, &copy, &module) == Whose::Body;
     let memories = Memory::all(&plan.watches);
     let mut index = vec![(0, 0); if plan.watches.is_empty() { 0 } else { copy.bytecode.len() / 2 + 1 }];
     for (number, watch) in plan.watches.iter().enumerate().take(usize::from(u16::MAX) - 1) {
@@ -200,6 +204,7 @@ pub fn learn(fixed: &Fixed, code: Obj, globals: Obj) -> Option<&'static Entry> {
         waits_alone: role == Some(Role::AsyncAcquire) || (role.is_none() && sleeps),
         qualname: copy.qualname,
         walks_and_changes,
+        is_body,
         prepared: AtomicBool::new(false),
     };
     let traced = if layout.minor < 12 { traced(&entry, &copy.bytecode) } else { Box::default() };
@@ -218,6 +223,19 @@ pub fn learn(fixed: &Fixed, code: Obj, globals: Obj) -> Option<&'static Entry> {
         Some(entry)
     })
     .flatten()
+}
+
+/// What the program's code says of variables.
+fn learn_variables(fixed: &Fixed, code: Obj, copy: &Code, module: &str) -> Whose {
+    let whose = match copy.name.as_str() {
+        "<module>" => {
+            let suspends = copy.flags & crate::tasks::COROUTINE_FLAGS != 0;
+            variables::whose_module(fixed, code, module == "__main__", suspends)
+        }
+        _ => Whose::Function,
+    };
+    variables::learn(fixed, code, whose);
+    whose
 }
 
 /// What a trace function has to know of each code unit.
@@ -303,10 +321,6 @@ pub fn copy(layout: &Layout, code: Obj) -> Option<Code> {
     let (local_names, kinds): (Obj, Obj) = unsafe { (field(code, 96 + more), field(code, 104 + more)) };
     let kinds = bytes(kinds)?;
     let count = |bit: u8| kinds.iter().filter(|&&kind| kind & bit != 0).count() as u32;
-    // SAFETY: `code` is a code object; the result is a new reference.
-    let bytecode = unsafe { ffi::PyCode_GetCode(code) };
-    let copied = bytes(bytecode);
-    drop_reference(bytecode);
     Some(Code {
         filename: text(c"co_filename")?,
         name: text(c"co_name")?,
@@ -317,7 +331,7 @@ pub fn copy(layout: &Layout, code: Obj) -> Option<Code> {
         posonly: number(c"co_posonlyargcount")?,
         kwonly: number(c"co_kwonlyargcount")?,
         stacksize: number(c"co_stacksize")?,
-        bytecode: copied?,
+        bytecode: bytecode(code)?,
         names: attribute(code, c"co_names", |tuple| Some(texts(tuple)))?,
         locals: texts(local_names),
         nlocals: count(0x20),
@@ -327,6 +341,26 @@ pub fn copy(layout: &Layout, code: Obj) -> Option<Code> {
         line_table: bytes_of(c"co_linetable")?,
         exception_table: bytes_of(c"co_exceptiontable")?,
     })
+}
+
+/// What a code object executes, as it was compiled.
+pub fn bytecode(code: Obj) -> Option<Vec<u8>> {
+    // SAFETY: `code` is a code object; the result is a new reference.
+    let bytecode = unsafe { ffi::PyCode_GetCode(code) };
+    let copied = bytes(bytecode);
+    drop_reference(bytecode);
+    copied
+}
+
+/// The code objects among a code object's constants.
+pub fn inner(layout: &Layout, code: Obj) -> Vec<Obj> {
+    // SAFETY: a tuple that lives as long as its code object; items are borrowed.
+    unsafe {
+        let constants: Obj = field(code, layout.code_consts);
+        let size = if constants.is_null() { 0 } else { ffi::PyTuple_Size(constants) };
+        let items = (0..size).map(|at| ffi::PyTuple_GetItem(constants, at));
+        items.filter(|item| layout.type_of(*item) == object!(PyCode_Type)).collect()
+    }
 }
 
 fn drop_reference(object: Obj) {

@@ -10,7 +10,7 @@ use racetrace_probes::wire::{action, shape};
 use crate::access::{self, Key, Site, Touch, record};
 use crate::ffi::{self, Obj, field};
 use crate::layout::Layout;
-use crate::{iteration, object};
+use crate::{iteration, object, variables};
 
 pub fn is_container(kind: u8) -> bool {
     matches!(kind, shape::DICT | shape::LIST | shape::SET | shape::DEQUE | shape::QUEUE | shape::MAPPING)
@@ -25,6 +25,7 @@ pub fn item(site: &Site, container: Obj, key: Obj, mut action: u8, value: Obj) {
     let layout = &site.fixed.layout;
     if info.shape == shape::DICT {
         if is_module_globals(site, container) {
+            variables::worked_out(site.fixed, key, action);
             return record(site, Touch { object: container, shape: shape::MODULE, key: Key::Item(key), action, value });
         }
         if action == action::WRITE && is_new_key(layout, container, key) {

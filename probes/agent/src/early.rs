@@ -8,7 +8,6 @@ use racetrace_probes::wire::Origin;
 
 use crate::codes;
 use crate::ffi::{self, Obj};
-use crate::layout::Layout;
 use crate::state::{self, Fixed};
 use crate::{object, ring, thread, trace, watch};
 
@@ -52,16 +51,5 @@ fn changes_what_it_walks(fixed: &Fixed, code: Obj, depth: u32) -> bool {
         return false;
     }
     codes::own_loop_changes(fixed, code, Origin::User)
-        || inner(layout, code).into_iter().any(|inner| changes_what_it_walks(fixed, inner, depth - 1))
-}
-
-/// The code objects among a code object's constants.
-fn inner(layout: &Layout, code: Obj) -> Vec<Obj> {
-    // SAFETY: a tuple that lives as long as its code object; items are borrowed.
-    unsafe {
-        let constants: Obj = ffi::field(code, layout.code_consts);
-        let size = if constants.is_null() { 0 } else { ffi::PyTuple_Size(constants) };
-        let items = (0..size).map(|at| ffi::PyTuple_GetItem(constants, at));
-        items.filter(|item| layout.type_of(*item) == object!(PyCode_Type)).collect()
-    }
+        || codes::inner(layout, code).into_iter().any(|inner| changes_what_it_walks(fixed, inner, depth - 1))
 }

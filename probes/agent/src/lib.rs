@@ -16,6 +16,7 @@
 //! | [`watch`] → [`monitor`] (3.12+), [`trace`], [`evaluate`] and [`early`] (3.11) | instructions that are about to run |
 //! | [`access`], [`containers`], [`iteration`] | from an instruction to the subjects that it touches |
 //! | [`recent`], [`met`] | dropping what is redundant; what a watch met last |
+//! | [`variables`] | what nobody changes, and so need not be watched |
 //! | [`midway`] | threads of a process that is joined while it runs |
 //! | [`tests`] | which test is running, under pytest and unittest |
 //! | [`tasks`], [`coroutines`], [`callbacks`], [`sync`], [`hooks`], [`holders`] | strands, order, locks |
@@ -48,4 +49,5 @@ mod tasks;
 mod tests;
 mod thread;
 mod trace;
+mod variables;
 mod watch;

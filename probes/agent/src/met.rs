@@ -2,7 +2,7 @@
 //! decided elsewhere, and says under which conditions it still holds.
 
 use std::cell::UnsafeCell;
-use std::sync::atomic::{AtomicBool, AtomicPtr};
+use std::sync::atomic::{AtomicBool, AtomicPtr, AtomicU32};
 
 use racetrace_probes::method::{self, Function, Method};
 use racetrace_probes::plan::{Operation, Watch};
@@ -26,6 +26,8 @@ pub struct Memory {
     pub rests: AtomicBool,
     /// The loop walks now this, now that.
     pub mixed: AtomicBool,
+    /// What is known of whether the watch is needed (see `variables`).
+    pub rested: AtomicU32,
     /// What was found to be the builtin function: its definition, or a type. Neither is ever freed.
     pub callable: AtomicPtr<u8>,
 }
@@ -52,6 +54,7 @@ impl Memory {
             other: None,
             rests: AtomicBool::new(false),
             mixed: AtomicBool::new(false),
+            rested: AtomicU32::new(0),
             callable: AtomicPtr::new(std::ptr::null_mut()),
         }
     }

@@ -11,7 +11,7 @@ use crate::codes::{self, Entry};
 use crate::ffi::{self, METH_FASTCALL, MethodDef, Obj, VectorFunction, field};
 use crate::state::{self, Fixed};
 use crate::thread::{self, Thread};
-use crate::{coroutines, midway, object, ring, stacks, start, sync, tasks};
+use crate::{coroutines, midway, object, ring, stacks, start, sync, tasks, variables};
 
 const PY_START: c_int = 1 << 0;
 const PY_RESUME: c_int = 1 << 1;
@@ -249,6 +249,10 @@ unsafe extern "C-unwind" fn on_start(_self: Obj, args: *const Obj, count: usize,
         let Some(entry) = known else { return false };
         let still_elsewhere = midway::entered(&fixed.layout, frame, code);
         prepare(entry);
+        if entry.is_body {
+            variables::body_entered(fixed, code);
+            return true;
+        }
         match entry.sync {
             Some(role) => {
                 sync::entered(fixed, entry, role, frame);
@@ -340,7 +344,7 @@ unsafe extern "C-unwind" fn on_instruction(_self: Obj, args: *const Obj, count: 
 
 /// Instructions that were not to be watched any more are watched again, from the next time on that their code is entered.
 #[cold]
-fn restart() {
+pub fn restart() {
     // SAFETY: a call of `sys.monitoring.restart_events` with the GIL; a failure is cleared.
     unsafe {
         let done = ffi::PyObject_CallObject(RESTART.load(Ordering::Relaxed), std::ptr::null_mut());

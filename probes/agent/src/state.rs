@@ -20,6 +20,7 @@ use crate::ring;
 use crate::stacks::Stacks;
 use crate::table::Table;
 use crate::thread::{self, Thread};
+use crate::variables::Variables;
 
 pub struct State {
     pub names: Names,
@@ -28,6 +29,7 @@ pub struct State {
     pub codes: Codes,
     pub recent: Recent,
     pub iterations: Iterations,
+    pub variables: Variables,
     /// Tokens of threads, by the object whose state says that the thread has ended.
     pub threads: Table,
     /// What the standard library's functions under way were called on, by their frames.
@@ -100,6 +102,7 @@ pub fn start(fixed: Fixed) -> bool {
             codes: Codes::new(),
             recent: Recent::new(),
             iterations: Iterations::new(),
+            variables: Variables::new(),
             threads: Table::new(1 << 14),
             calls: Table::new(1 << 14),
             tasks: Table::new(1 << 17),

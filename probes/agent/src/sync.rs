@@ -72,9 +72,10 @@ impl Role {
         )
     }
 
-    /// Is it already the call that means something? A lock of an event loop is waited for only if `acquire` gives way.
+    /// Is it already the call that means something? A lock of an event loop is waited for only if `acquire` gives way; what
+    /// a queue's `get` is called on is still there when it returns.
     pub fn acts_on_entry(self) -> bool {
-        self != Role::AsyncAcquire
+        !matches!(self, Role::AsyncAcquire | Role::Get)
     }
 
     /// Is what it was called on to be remembered for its return?
@@ -212,7 +213,7 @@ pub fn suspends(fixed: &Fixed, entry: &'static Entry, frame: Obj) {
 /// The function returns `result`.
 pub fn returned(fixed: &Fixed, entry: &'static Entry, role: Role, frame: Obj, result: Obj) {
     // Some functions forget `self` before they return (`Future.result` does), and it may be gone by now: so it is the
-    // channel that they were called with, or of locks, which do not, the object.
+    // channel that they were called with, or of locks and queues, which do not, the object.
     let word = match role.is_remembered() {
         true => state::with(|state, _| state.calls.remove(frame as u64)).flatten(),
         false => Some(argument(fixed, entry, frame, 0) as u64).filter(|word| *word != 0),
@@ -225,7 +226,7 @@ pub fn returned(fixed: &Fixed, entry: &'static Entry, role: Role, frame: Obj, re
         Role::Observe | Role::Meet => tell(Kind::Observe, word, std::ptr::null_mut()),
         // Without a result it was left by an exception.
         Role::Get if result.is_null() => {}
-        Role::Get => tell(Kind::Observe, word, result),
+        Role::Get => item(fixed, Kind::Observe, subject, result),
         Role::ObserveIfTrue if is_true => tell(Kind::Observe, word, std::ptr::null_mut()),
         Role::SemaphoreAcquire | Role::AsyncAcquire => {
             let kind = if is_true { Kind::LockAcquired } else { Kind::LockFailed };
@@ -243,7 +244,7 @@ pub fn returned(fixed: &Fixed, entry: &'static Entry, role: Role, frame: Obj, re
 
 /// Does its return tell something of a channel?
 fn is_channel(role: Role) -> bool {
-    matches!(role, Role::Observe | Role::ObserveIfTrue | Role::Get | Role::Meet)
+    matches!(role, Role::Observe | Role::ObserveIfTrue | Role::Meet)
 }
 
 fn is_semaphore(role: Role) -> bool {

@@ -274,8 +274,12 @@ fn acquire(call: &Call) -> Obj {
 /// Somebody holds the lock: this is a join, or a wait, or a try that fails.
 fn acquire_taken(fixed: &Fixed, call: &Call) -> Obj {
     let lock = call.receiver;
+    let patience = patience(&fixed.layout, call);
+    if patience == NEVER {
+        return try_taken(fixed, call);
+    }
     if is_sentinel(lock) {
-        if patience(&fixed.layout, call) == FOREVER {
+        if patience == FOREVER {
             threads::blocks_for_thread(fixed, lock);
         }
         let result = call.go_on();
@@ -285,16 +289,22 @@ fn acquire_taken(fixed: &Fixed, call: &Call) -> Obj {
         return result;
     }
     let thread = thread::current();
-    let patience = patience(&fixed.layout, call);
-    if patience != NEVER {
-        thread.outermost(|| tell(fixed));
-        say(fixed, thread, Kind::LockWait, lock, patience);
-    }
+    thread.outermost(|| tell(fixed));
+    say(fixed, thread, Kind::LockWait, lock, patience);
     let result = call.go_on();
     if result == object!(_Py_TrueStruct) {
         acquired(fixed, thread, lock, patience, true);
-    } else if patience != NEVER {
+    } else {
         say(fixed, thread, Kind::LockFailed, lock, patience);
+    }
+    result
+}
+
+/// The try succeeds only if the lock was let go in the meantime.
+fn try_taken(fixed: &Fixed, call: &Call) -> Obj {
+    let result = call.go_on();
+    if result == object!(_Py_TrueStruct) && acquired(fixed, thread::current(), call.receiver, NEVER, true) == Outcome::Sentinel {
+        threads::joined_by_lock(fixed, call.receiver);
     }
     result
 }
