@@ -320,7 +320,13 @@ fn judge(state: &mut State, layout: &Layout, site: &Site, strand: u64, touch: &T
     }
     let place = u64::from(site.entry.id) << 32 | u64::from(site.offset);
     match state.recent.judge(cell, &Candidate { thread: site.thread, strand, site: place, slot: &slot }) {
-        Verdict::Record(place) => Some((slot, place)),
+        Verdict::Record(place) => {
+            if state.recent.is_crowded {
+                state.recent.deal_anew();
+                state.names.era += 1;
+            }
+            Some((slot, place))
+        }
         Verdict::Drop => None,
     }
 }

@@ -22,7 +22,7 @@ pub struct Names {
     next: u32,
     /// Types whose names were asked for not long ago, by address.
     types: [(usize, u32); TYPES],
-    /// Counts how often the definitions of keys were forgotten.
+    /// Counts how often the definitions of keys were forgotten, or their cells in `recent` dealt out anew.
     pub era: u32,
 }
 

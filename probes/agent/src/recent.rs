@@ -3,6 +3,7 @@
 //! all, in its place, as soon as one of these happens: so a window that is being split is never lost.
 
 use std::alloc::{Layout, alloc_zeroed, handle_alloc_error};
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use racetrace_probes::wire::{Kind, Slot};
 
@@ -19,7 +20,17 @@ const FULL_TURNED: u32 = 3;
 
 pub struct Recent {
     cells: Box<[Cell]>,
+    /// Two subjects go on taking one cell from each other: nothing of them is redundant then.
+    pub is_crowded: bool,
+    /// How often cells were dealt out anew.
+    deals: u32,
 }
+
+/// After so many turns cells are dealt out anew, for so many times.
+const TURNS: u32 = 64;
+const DEALS: u32 = 16;
+/// Which cells subjects have, in this deal.
+static DEAL: AtomicU64 = AtomicU64::new(0);
 
 /// All zero when it is empty.
 #[derive(Clone, Copy)]
@@ -36,6 +47,9 @@ struct Cell {
     /// The stacks under which the sites were recorded.
     stacks: [u32; SITES],
     sites: [u64; SITES],
+    /// The subject that it was before, and how often the two have taken it from each other in a row.
+    before: (u64, u64),
+    turns: u32,
     held: [Slot; 2],
 }
 
@@ -50,6 +64,8 @@ const EMPTY: Cell = Cell {
     holds: 0,
     stacks: [0; SITES],
     sites: [0; SITES],
+    before: (0, 0),
+    turns: 0,
     held: [EMPTY_SLOT; 2],
 };
 
@@ -81,7 +97,7 @@ pub struct Place {
 /// The cell of a subject: by its address, so that objects which come and go in one place have one cell.
 #[inline(always)]
 pub fn cell_of(object: Obj, key: u64) -> u32 {
-    (mix2(object as u64, key) as usize & (CELLS - 1)) as u32
+    (mix2(object as u64 ^ DEAL.load(Ordering::Relaxed), key) as usize & (CELLS - 1)) as u32
 }
 
 impl Recent {
@@ -95,11 +111,23 @@ impl Recent {
             }
             Box::from_raw(std::ptr::slice_from_raw_parts_mut(memory, layout.size() / size_of::<Cell>()))
         };
-        Recent { cells }
+        Recent { cells, is_crowded: false, deals: 0 }
     }
 
     pub fn clear(&mut self) {
         self.cells.fill(EMPTY);
+    }
+
+    /// Subjects get other cells, from the next time on that they are met (see `met`).
+    #[cold]
+    pub fn deal_anew(&mut self) {
+        for cell in &mut self.cells {
+            cell.flush();
+            *cell = EMPTY;
+        }
+        self.deals += 1;
+        self.is_crowded = false;
+        DEAL.store(mix2(u64::from(self.deals), 0), Ordering::Relaxed);
     }
 
     /// Looks whether the access is redundant. `at` is its subject's cell.
@@ -110,6 +138,8 @@ impl Recent {
         let epoch = access.thread.epoch();
         if cell.object != slot.a || cell.key != slot.b || cell.strand != access.strand || cell.epoch != epoch {
             cell.flush();
+            let crowded = cell.is_taken_in_turns(slot) && self.deals < DEALS;
+            self.is_crowded |= crowded;
             (cell.object, cell.key, cell.strand, cell.epoch) = (slot.a, slot.b, access.strand, epoch);
             cell.sites = [0; SITES];
             cell.sites[0] = access.site;
@@ -185,6 +215,16 @@ impl Recent {
 }
 
 impl Cell {
+    /// Its subject is about to be another one: do these two take turns?
+    fn is_taken_in_turns(&mut self, slot: &Slot) -> bool {
+        let (now, next) = ((self.object, self.key), (slot.a, slot.b));
+        if now != next {
+            self.turns = if self.before == next { self.turns + 1 } else { 0 };
+            self.before = now;
+        }
+        self.turns >= TURNS
+    }
+
     /// Keeps the last two (a read and the write that follows it).
     #[inline(always)]
     fn hold(&mut self, slot: Slot) {
