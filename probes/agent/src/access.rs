@@ -134,13 +134,8 @@ pub fn at_instruction(mut site: Site) -> Next {
                 iteration::next(&site, iterator, watch.depth);
             }
             Operation::IterBegin { iterable } => next = iteration::begins(&site, iterable, watch.depth),
-            _ if alone && variables::rests(&site) => return Next::Rest,
-            _ => {
-                touch_watch(&site, watch);
-                if alone && variables::may_rest(&site, watch) {
-                    return Next::Rest;
-                }
-            }
+            _ if alone && variables::is_open(&site) => return touch_unless_at_rest(&site, watch),
+            _ => touch_watch(&site, watch),
         }
     }
     if enters {
@@ -150,6 +145,16 @@ pub fn at_instruction(mut site: Site) -> Next {
         state::with(|state, layout| state.say(layout, site.thread, slot));
     }
     next
+}
+
+/// Of a watch that may turn out not to be needed.
+#[cold]
+fn touch_unless_at_rest(site: &Site, watch: &Watch) -> Next {
+    if variables::rests(site) {
+        return Next::Rest;
+    }
+    touch_watch(site, watch);
+    if variables::may_rest(site, watch) { Next::Rest } else { Next::Watch }
 }
 
 #[inline]
@@ -293,8 +298,9 @@ pub fn record(site: &Site, touch: Touch) {
         return;
     }
     let strand = tasks::strand(site.fixed, site.thread, site.frame);
-    let judged = state::within(site.fixed, |state, layout| judge(state, layout, site, strand, &touch)).flatten();
-    if let Some((mut slot, place)) = judged {
+    let mut slot = ring::slot(Kind::Access, site.thread.tid());
+    let judged = state::within(site.fixed, |state, layout| judge(state, layout, site, strand, &touch, &mut slot)).flatten();
+    if let Some(place) = judged {
         slot.stack = stacks::stack(site.fixed, site.frame, Some(site.offset));
         state::within(site.fixed, |state, layout| {
             state.recent.recorded(place, slot.stack);
@@ -306,10 +312,10 @@ pub fn record(site: &Site, touch: Touch) {
     }
 }
 
+/// Fills the record in. Where it is to be noted that it was written, unless it is redundant.
 #[inline]
-fn judge(state: &mut State, layout: &Layout, site: &Site, strand: u64, touch: &Touch) -> Option<(Slot, Place)> {
+fn judge(state: &mut State, layout: &Layout, site: &Site, strand: u64, touch: &Touch, slot: &mut Slot) -> Option<Place> {
     let (object, key, cell) = subject(state, layout, site, touch)?;
-    let mut slot = ring::slot(Kind::Access, site.thread.tid());
     (slot.a, slot.b, slot.small) = (object, key, touch.action);
     slot.d = site.frame as u64;
     if touch.action != action::READ {
@@ -319,13 +325,13 @@ fn judge(state: &mut State, layout: &Layout, site: &Site, strand: u64, touch: &T
         }
     }
     let place = u64::from(site.entry.id) << 32 | u64::from(site.offset);
-    match state.recent.judge(cell, &Candidate { thread: site.thread, strand, site: place, slot: &slot }) {
+    match state.recent.judge(cell, &Candidate { thread: site.thread, strand, site: place, slot }) {
         Verdict::Record(place) => {
             if state.recent.is_crowded {
                 state.recent.deal_anew();
                 state.names.era += 1;
             }
-            Some((slot, place))
+            Some(place)
         }
         Verdict::Drop => None,
     }

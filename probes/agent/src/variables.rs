@@ -219,16 +219,20 @@ pub fn worked_out(fixed: &Fixed, name: Obj, action: u8) {
     }
 }
 
-/// Is the watched instruction at rest?
+/// Is it still open whether the watch is needed?
 #[inline(always)]
+pub fn is_open(site: &Site) -> bool {
+    site.memory().is_some_and(|memory| memory.rested.load(Ordering::Relaxed) != NEEDED)
+}
+
+/// Is the watched instruction at rest?
 pub fn rests(site: &Site) -> bool {
     site.memory().is_some_and(|memory| memory.rested.load(Ordering::Relaxed) == WAKES.load(Ordering::Relaxed))
 }
 
 /// Is what the watched instruction did this time, as far as is known, all that it will ever say? From then on it rests.
-#[inline]
 pub fn may_rest(site: &Site, watch: &Watch) -> bool {
-    let Some(memory) = site.memory().filter(|memory| memory.rested.load(Ordering::Relaxed) != NEEDED) else { return false };
+    let Some(memory) = site.memory() else { return false };
     let wakes = WAKES.load(Ordering::Relaxed);
     let rests = is_of_no_concern(site, watch);
     memory.rested.store(if rests { wakes } else { NEEDED }, Ordering::Relaxed);
