@@ -272,9 +272,21 @@ pub enum Event {
     },
 
     // ---- processes
+    /// What the program calls this process (`multiprocessing` does: `Process-1`).
+    ProcessName {
+        name: TextId,
+    },
     /// Something has come in from another process (a pipe, a socket, a semaphore, its end): what others have done so far
     /// may be known here now.
     Hear,
+
+    /// A value in memory that processes share is read or written, under its own lock. `what` is the same in all of them.
+    Shared {
+        what: TextId,
+        writes: bool,
+        stack: StackId,
+        frame: FrameId,
+    },
 
     // ---- asyncio
     /// A coroutine object was dropped without ever having been run. `made` is where it was created.
@@ -327,6 +339,7 @@ impl Event {
                 | Event::PathCheck { .. }
                 | Event::PathUse { .. }
                 | Event::PathFailed { .. }
+                | Event::Shared { .. }
         )
     }
 }
@@ -372,6 +385,8 @@ pub enum Shape {
     Other,
     /// A mapping that is no dict, of a class whose own code is not watched (`cachetools.TTLCache`, `shelve.Shelf`).
     Mapping,
+    /// Numbers side by side (`bytearray`, `array.array`), of which single items are touched.
+    Array,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]

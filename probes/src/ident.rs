@@ -191,21 +191,33 @@ impl Idents {
                     self.set_ident(flow.output(index, 1), base);
                 }
             }
-            Op::LoadSpecial | Op::BeforeWith | Op::BeforeAsyncWith | Op::SetupWith | Op::GetIter => {
-                (0..Self::outputs_of(flow, index)).for_each(|output| {
-                    let value = flow.output(index, output);
-                    self.set(value, Thing::Value(value));
-                });
-            }
+            Op::LoadSpecial => self.entered(flow, index, 0, instruction.arg),
+            Op::BeforeWith => self.entered(flow, index, 1, 0),
+            Op::BeforeAsyncWith | Op::SetupWith | Op::GetIter => self.unknown(flow, index),
             Op::BinarySubscr => self.item(code, value, operand(2), operand(1)),
             Op::BinaryOp if instruction.arg == SUBSCRIPT => self.item(code, value, operand(2), operand(1)),
             Op::Call | Op::CallMethod | Op::CallFunction => self.call(code, flow, index, value),
             op if is_operator(op) => self.operator(flow, index, value, instruction),
             // What an awaitable's result is: known by the awaitable, so that a second await is another value.
-            _ => (0..Self::outputs_of(flow, index)).for_each(|output| {
-                let value = flow.output(index, output);
-                self.set(value, Thing::Value(value));
-            }),
+            _ => self.unknown(flow, index),
+        }
+    }
+
+    fn unknown(&mut self, flow: &Flow, index: usize) {
+        (0..Self::outputs_of(flow, index)).for_each(|output| {
+            let value = flow.output(index, output);
+            self.set(value, Thing::Value(value));
+        });
+    }
+
+    /// What `with` gets from the same thing, like what a function called with the same arguments gives. `output` is what
+    /// comes of the entering, or the method that is called for it.
+    fn entered(&mut self, flow: &Flow, index: usize, output: u32, method: u32) {
+        self.unknown(flow, index);
+        let entered = self.of(flow.operand(index, 1));
+        if entered != NOTHING {
+            let method = self.number(Thing::Small(method), flow.output(index, output));
+            self.set(flow.output(index, output), Thing::Operation(ENTER, entered, method));
         }
     }
 
@@ -298,6 +310,7 @@ impl Idents {
 /// BINARY_OP's argument for subscripts (3.14+).
 pub const SUBSCRIPT: u32 = 26;
 const APPLY: u32 = u32::MAX;
+const ENTER: u32 = u32::MAX - 1;
 
 fn is_operator(op: Op) -> bool {
     matches!(

@@ -158,6 +158,9 @@ pub static METHODS: &[Method] = &[
 pub static FUNCTIONS: &[Function] = &[
     function("all", Walk, 0, false),
     function("any", Walk, 0, false),
+    function("bisect", Read, 0, false),
+    function("bisect_left", Read, 0, false),
+    function("bisect_right", Read, 0, false),
     function("bool", Read, 0, false),
     function("deepcopy", Walk, 0, true),
     function("dict", Walk, 0, true),

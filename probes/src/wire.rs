@@ -198,6 +198,11 @@ kinds! {
     NotWatched = 62,
     /// `word` name: a test begins (or, with 0, ends) on this thread.
     Test = 63,
+    /// `word` name: what `multiprocessing` calls this process.
+    ProcessName = 64,
+    /// `word` what in the memory that processes share, the same in all of them; `small` action (read or write), `stack`, `d`
+    /// frame.
+    Shared = 65,
 }
 
 /// Tags of `short` in an `Access`: what the value in `c` / `word` is.
@@ -242,6 +247,8 @@ pub mod shape {
     pub const OTHER: u8 = 11;
     /// A mapping that is no dict, of a class whose own code is not watched.
     pub const MAPPING: u8 = 12;
+    /// Numbers side by side (`bytearray`, `array.array`): only single items count, by their index.
+    pub const ARRAY: u8 = 13;
 }
 
 /// Where code comes from, decided in the target, which knows its paths.

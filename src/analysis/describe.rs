@@ -45,6 +45,24 @@ pub fn name(world: &World, strand: StrandId) -> String {
     format!("{} {}", report.kind, report.name)
 }
 
+/// The names of two strands in a sentence: those of different processes with their processes.
+pub fn names(world: &World, [one, other]: [StrandId; 2]) -> [String; 2] {
+    let apart = process_of(world, one) != process_of(world, other);
+    [one, other].map(|strand| {
+        let name = name(world, strand);
+        match process_in_words(world, process_of(world, strand)).filter(|_| apart) {
+            Some(process) => format!("{name} of {process}"),
+            None => name,
+        }
+    })
+}
+
+/// `SpawnProcess-2`, or `process 4243`.
+pub fn process_in_words(world: &World, process: ProcessId) -> Option<String> {
+    let pid = world.process(process)?.info.pid;
+    Some(world.process_name(process).unwrap_or_else(|| format!("process {pid}")))
+}
+
 /// `app.knife`, for a sentence and for a subject.
 pub fn lock_names(world: &World, locks: impl IntoIterator<Item = LockId>) -> Subject {
     let mut names: Vec<String> = locks.into_iter().map(|lock| naming::lock(world, lock)).collect();

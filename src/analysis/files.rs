@@ -14,7 +14,7 @@ use super::ledger::{Handle, HandleId, Ledger, Open, Verdict, Write};
 use super::naming;
 use super::options::Origin;
 use super::picture::{self, Scene};
-use super::point::Point;
+use super::point::{Point, can_meet};
 use super::record::{Entry, Record as Parts};
 use super::source;
 use super::world::World;
@@ -156,6 +156,7 @@ impl Files {
             accesses.push(write_access(world, "write", "writes the rest of it", &record.last));
         }
         accesses.push(write_access(world, "conflict", "writes to the same file", conflict));
+        let [who, other] = describe::names(world, [record.first.strand, conflict.strand]);
         let mut made = finding(
             world,
             handle.process,
@@ -164,11 +165,9 @@ impl Files {
                 severity,
                 evidence,
                 message: format!(
-                    "{} writes a record to {} in {} writes, and {} writes in between",
-                    describe::name(world, record.first.strand),
+                    "{who} writes a record to {} in {} writes, and {other} writes in between",
                     subject.name,
                     record.writes(),
-                    describe::name(world, conflict.strand)
                 ),
                 accesses,
                 why: why(world, handle.process, record, latent),
@@ -225,15 +224,14 @@ impl Files {
         accesses.push(write_access(world, "write", "writes: its bytes reach the file in several parts", before));
         accesses.extend(opened(world, theirs));
         accesses.push(write_access(world, "conflict", "writes to the same file through another handle", conflict));
+        let [who, other] = describe::names(world, [before.strand, conflict.strand]);
         let draft = Draft {
             kind: Kind::InterleavedWrite,
             severity: if mine.is_standard() || theirs.is_standard() { Severity::Note } else { Severity::Error },
             evidence,
             message: format!(
-                "a record of {} reaches {} in several parts, and what {} writes through another handle lands in between",
-                describe::name(world, before.strand),
+                "a record of {who} reaches {} in several parts, and what {other} writes through another handle lands in between",
                 subject.name,
-                describe::name(world, conflict.strand)
             ),
             accesses,
             why: Some(
@@ -274,14 +272,13 @@ impl Files {
         accesses.push(write_access(world, "write", "writes at the position of its own handle", now));
         accesses.extend(opened(world, theirs));
         accesses.push(write_access(world, "conflict", "writes at the position of its own handle", conflict));
+        let [who, rival] = describe::names(world, [now.strand, conflict.strand]);
         let draft = Draft {
             kind: Kind::InterleavedWrite,
             severity: Severity::Error,
             evidence,
             message: format!(
-                "{} and {} have opened {} each for themselves with mode \"w\", and write over each other from its start",
-                describe::name(world, now.strand),
-                describe::name(world, conflict.strand),
+                "{who} and {rival} have opened {} each for themselves with mode \"w\", and write over each other from its start",
                 subject.name
             ),
             accesses,
@@ -320,14 +317,13 @@ impl Files {
             return;
         }
         let subject = self.subject(handle);
+        let [who, other] = describe::names(world, [first.strand, second.strand]);
         let draft = Draft {
             kind: Kind::UnorderedAccess,
             severity: Severity::Note,
             evidence: Evidence::Possible,
             message: format!(
-                "{} and {} write to {} in an order that nothing decides; each record is one call, and stays whole",
-                describe::name(world, first.strand),
-                describe::name(world, second.strand),
+                "{who} and {other} write to {} in an order that nothing decides; each record is one call, and stays whole",
                 subject.name
             ),
             accesses: vec![
@@ -352,14 +348,6 @@ impl Files {
         };
         Subject { kind: "file".to_owned(), name }
     }
-}
-
-/// What is not certain from order alone: records of strands that could never meet, or whose order is forgiven.
-fn can_meet(world: &World, earlier: &Point, later: &Point, observed: bool) -> bool {
-    let (earlier, later) = if earlier.time <= later.time { (earlier, later) } else { (later, earlier) };
-    let (one, other) = (describe::process_of(world, earlier.strand), describe::process_of(world, later.strand));
-    let apart = one != other && (!world.related(one, other) || world.may_know(other, one, earlier.time, later.time));
-    observed || (!apart && world.could_meet(earlier.strand, later.strand) && !world.soft_before(earlier.at.moment, later.strand))
 }
 
 fn again(world: &World, kind: Kind, handle: &Handle, one: &Point, other: &Point) -> super::findings::Again {

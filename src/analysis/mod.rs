@@ -15,6 +15,7 @@
 //! | [`iteration`] ([`walks`]), [`tasks`] | loops over containers; asyncio |
 //! | [`files`] ([`ledger`], [`record`]) | what several strands write to one file |
 //! | [`paths`] | paths that are checked and then used |
+//! | [`shared`] | values that processes share |
 //! | [`point`], [`describe`], [`source`] | what these put into findings |
 //! | [`picture`] ([`history`]), [`interleaving`] | their timelines: as it was, or as it can be |
 //! | [`options`] | what the user decides |
@@ -43,6 +44,7 @@ pub mod point;
 pub mod process;
 pub mod record;
 pub mod sampled;
+pub mod shared;
 pub mod source;
 pub mod stall;
 #[cfg(test)]
@@ -207,6 +209,7 @@ fn detectors() -> Vec<Box<dyn Detector>> {
         Box::new(tasks::Tasks::default()),
         Box::new(files::Files::default()),
         Box::new(paths::Paths::default()),
+        Box::new(shared::Shared::default()),
         Box::new(sampled::Sampled::default()),
     ]
 }

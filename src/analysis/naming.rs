@@ -183,8 +183,9 @@ fn main_stem<'a>(definitions: &'a Definitions, sites: &[SiteId]) -> Option<&'a s
 pub fn lock(world: &World, id: LockId) -> String {
     let Some(lock) = world.lock(id) else { return "a lock".to_owned() };
     let Some(definitions) = world.definitions(lock.process) else { return "a lock".to_owned() };
-    if let Some(label) = world.object(lock.process, lock.object).and_then(|object| object.label) {
-        return definitions.text(label).to_owned();
+    let label = world.object(lock.process, lock.object).and_then(|object| Some(definitions.text(object.label?)));
+    if let Some(label) = label.filter(|label| !is_made_up(label)) {
+        return label.to_owned();
     }
     if let Some(path) = lock.acquired.and_then(|stack| acquired_path(definitions, stack)) {
         return path;
@@ -193,6 +194,11 @@ pub fn lock(world: &World, id: LockId) -> String {
         Some(place) => format!("lock created at {}:{}", base(&place.file), place.line),
         None => "a lock".to_owned(),
     }
+}
+
+/// What `multiprocessing` and the system call a semaphore tells a reader nothing.
+fn is_made_up(label: &str) -> bool {
+    label.starts_with("/mp-") || label.starts_with("semaphore ")
 }
 
 /// What the program calls the object whose method it waits in.

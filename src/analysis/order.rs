@@ -66,6 +66,10 @@ impl World {
             Event::Unsettled => self.unsettle(record),
             Event::Settled => self.settle(record),
             Event::Hear => self.hear(strand, record.time),
+            // What is only looked at is a message from whoever has stored it.
+            Event::Shared { writes: false, stack, .. } if !self.site(process, *stack).is_some_and(|site| site.opens) => {
+                self.hear(strand, record.time);
+            }
             Event::Signal { channel } => self.signal(strand, *channel, None),
             Event::Observe { channel } => self.observe(strand, *channel),
             Event::Put { channel, item } => self.put(strand, *channel, *item),

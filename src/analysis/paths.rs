@@ -261,7 +261,7 @@ fn tell(world: &World, path: &str, window: &Window, change: &Change, evidence: E
     let access = |role, what: &str, point: &Point| {
         describe::access(world, Act { role, what, strand: point.strand, stack: point.stack, held: point.held() })
     };
-    let (who, other) = (describe::name(world, window.check.strand), describe::name(world, change.point.strand));
+    let [who, other] = describe::names(world, [window.check.strand, change.point.strand]);
     let observed = evidence == Evidence::Observed;
     let message = if observed {
         format!("{who} checks {name} and then {does} it, but {other} {did} it in between")

@@ -90,14 +90,20 @@ fn around(world: &World, strand: StrandId, own: &[&Scene<'_>], all: &[Scene<'_>]
     steps
 }
 
-/// Strands with one name are told apart by their threads, or by number.
+/// Strands with one name are told apart by their processes, their threads, or by number.
 pub(super) fn names(world: &World, strands: &[StrandId]) -> Vec<String> {
     let reports: Vec<_> = strands.iter().map(|strand| world.strand_report(*strand)).collect();
     let named = reports.iter().enumerate().map(|(index, report)| {
         let same: Vec<_> = reports.iter().filter(|other| other.name == report.name).collect();
         let threads_differ = same.iter().filter(|other| other.tid == report.tid).count() == 1;
+        let processes_differ = same.iter().filter(|other| other.pid == report.pid).count() == 1;
         match same.len() {
             1 => report.name.clone(),
+            _ if processes_differ => match (&report.process, report.pid) {
+                (Some(process), _) => format!("{} of {process}", report.name),
+                (None, Some(pid)) => format!("{} of process {pid}", report.name),
+                (None, None) => report.name.clone(),
+            },
             _ if threads_differ => format!("{} (thread {})", report.name, report.tid),
             _ => format!("{} ({})", report.name, index + 1),
         }

@@ -2,6 +2,7 @@
 //! two things could have come first is answered here; what follows from it is the detectors' business.
 
 use super::clock::Stamp;
+use super::describe;
 use super::lock::{Held, Holding};
 use super::strand::StrandId;
 use super::world::World;
@@ -59,6 +60,14 @@ impl Point {
                 && other.held.iter().any(|hold| hold.lock == held.lock)
         })
     }
+}
+
+/// Could these two have come at one time? Not what order keeps apart, nor strands that could never meet.
+pub fn can_meet(world: &World, earlier: &Point, later: &Point, observed: bool) -> bool {
+    let (earlier, later) = if earlier.time <= later.time { (earlier, later) } else { (later, earlier) };
+    let (one, other) = (describe::process_of(world, earlier.strand), describe::process_of(world, later.strand));
+    let apart = one != other && (!world.related(one, other) || world.may_know(other, one, earlier.time, later.time));
+    observed || (!apart && world.could_meet(earlier.strand, later.strand) && !world.soft_before(earlier.at.moment, later.strand))
 }
 
 /// Keeps `new` in the place of what is `same`, or in the place of the oldest when there are `most`.

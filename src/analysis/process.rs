@@ -13,6 +13,7 @@ use crate::event::{ChannelId, KeyId, ObjectId, ProcessInfo, Shape, StackId, Task
 #[derive(Debug, Default)]
 pub struct Process {
     pub info: ProcessInfo,
+    pub(super) name: Option<TextId>,
     pub definitions: Definitions,
     pub objects: FxHashMap<ObjectId, Object>,
     pub(super) threads: FxHashMap<Tid, ThreadState>,

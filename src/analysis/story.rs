@@ -4,7 +4,7 @@
 use std::collections::HashMap;
 
 use racetrace_probes::code::Code;
-use racetrace_probes::plan::{Flows, Operation, Place, Plan, Watch};
+use racetrace_probes::plan::{Flows, Operation, Place, Plan, Watch, Window, WindowKind};
 use racetrace_probes::wire::Origin;
 
 use super::{Analysis, Options};
@@ -24,8 +24,8 @@ pub struct Story {
     texts: HashMap<(u32, String), TextId>,
     codes: HashMap<(u32, String), CodeId>,
     stacks: HashMap<(u32, StackId, CodeId, u32), StackId>,
-    /// Methods called at some place, to be put into the plan of its function.
-    methods: HashMap<String, Vec<Watch>>,
+    /// What functions are known to do, other than nothing.
+    plans: HashMap<String, Plan>,
 }
 
 /// A story of one program with these threads besides the main one.
@@ -38,7 +38,7 @@ pub fn threads(tids: &[u32]) -> Story {
         texts: HashMap::new(),
         codes: HashMap::new(),
         stacks: HashMap::new(),
-        methods: HashMap::new(),
+        plans: HashMap::new(),
     };
     story.begin_process(0);
     for tid in tids {
@@ -125,7 +125,29 @@ impl Story {
             keywords: Default::default(),
         };
         let watch = Watch { offset, depth: 0, operation, flows: Flows::default(), path: String::new() };
-        self.methods.entry(function.to_owned()).or_default().push(watch);
+        self.plans.entry(function.to_owned()).or_default().watches.push(watch);
+    }
+
+    /// The function reads and then writes at these places; to be said before it is first used.
+    pub fn has_window(&mut self, function: &str, kind: WindowKind, [read, write]: [u32; 2], path: &str) {
+        let window = Window {
+            kind,
+            reads: vec![read],
+            write,
+            path: path.to_owned(),
+            dominated: true,
+            switch: None,
+            suspends: false,
+            waits: false,
+            shared: Default::default(),
+        };
+        let watches = [read, write].map(|offset| {
+            let operation = Operation::AttributeRead { object: Place::Stack(1), name: 0 };
+            Watch { offset, depth: 0, operation, flows: Flows::default(), path: path.to_owned() }
+        });
+        let plan = self.plans.entry(function.to_owned()).or_default();
+        plan.windows.push(window);
+        plan.watches.extend(watches);
     }
 
     /// An instruction of a function of the program (`module:function` for another module), called by nobody.
@@ -164,7 +186,7 @@ impl Story {
             ..Code::default()
         };
         let origin = if standard { Origin::Standard } else { Origin::User };
-        let plan = Plan { watches: self.methods.get(function).cloned().unwrap_or_default(), ..Plan::default() };
+        let plan = self.plans.get(function).cloned().unwrap_or_default();
         self.analysis.set_plan(ProcessId(self.process), id, plan);
         self.on(MAIN, Event::Code(Box::new(CodeInfo { id: id.0, module: module.to_owned(), origin, code })));
         id

@@ -366,6 +366,7 @@ fn describe_dropped(world: &World, record: &Record, name: &str, made: StackId, (
                 tid: record.thread.0,
                 task: None,
                 pid: None,
+                process: None,
                 started: Vec::new(),
             },
             |strand| world.strand_report(strand),

@@ -234,6 +234,7 @@ impl World {
             tid: 0,
             task: None,
             pid: None,
+            process: None,
             started: Vec::new(),
         };
         let Some(strand) = self.strands.get(id) else { return unknown() };
@@ -249,8 +250,15 @@ impl World {
             name,
             tid: strand.thread.0,
             pid: self.process(strand.process).filter(|_| several).map(|process| process.info.pid),
+            process: self.process_name(strand.process).filter(|_| several),
             started: self.definitions(strand.process).map(|it| it.frames_of_user(strand.started)).unwrap_or_default(),
         }
+    }
+
+    /// What the program itself calls the process, if it does.
+    pub fn process_name(&self, id: ProcessId) -> Option<String> {
+        let name = self.process(id)?.name?;
+        Some(self.text(id, name).to_owned())
     }
 
     // ---- the way of a record
@@ -299,6 +307,7 @@ impl World {
                 let sentence = format!("{}: {}", definitions.text(*what), definitions.text(*why));
                 self.counts.not_watched.insert(sentence);
             }
+            Event::ProcessName { name } => process.name = Some(*name),
             Event::Sample(_) => self.counts.samples += 1,
             Event::Gap { lost } => {
                 self.counts.lost = self.counts.lost.saturating_add(*lost);

@@ -130,6 +130,9 @@ pub struct StrandReport {
     pub task: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub pid: Option<u32>,
+    /// What the program calls its process: "SpawnProcess-2".
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub process: Option<String>,
     /// Where it was started.
     #[serde(skip_serializing_if = "Vec::is_empty", default)]
     pub started: Vec<Frame>,

@@ -72,7 +72,10 @@ impl<'a> View<'a> {
             text = format!("{text} ({})", name(task));
         }
         if with_process && let Some(pid) = strand.pid {
-            text = format!("{text} of process {pid}");
+            text = match &strand.process {
+                Some(process) => format!("{text} of {} (process {pid})", name(process)),
+                None => format!("{text} of process {pid}"),
+            };
         }
         // The program's own line says more than the library's that it goes through.
         let own = strand.started.iter().find(|frame| !is_library(&frame.file));

@@ -100,13 +100,17 @@ fn without_carried(sample: &Sample) -> Sample {
 fn names(event: &Event) -> [Option<TextId>; 2] {
     match event {
         Event::Object { type_name, label, .. } => [Some(*type_name), *label],
-        Event::ThreadBegin { name, .. } | Event::ThreadName { name } | Event::TaskNew { name, .. } => [Some(*name), None],
+        Event::ThreadBegin { name, .. }
+        | Event::ThreadName { name }
+        | Event::ProcessName { name }
+        | Event::TaskNew { name, .. } => [Some(*name), None],
         Event::FileOpen { path, .. }
         | Event::PathCheck { path, .. }
         | Event::PathUse { path, .. }
         | Event::PathFailed { path, .. } => [Some(*path), None],
         Event::CoroutineDropped { name, file, .. } => [Some(*name), Some(*file)],
         Event::NotWatched { what, why } => [Some(*what), Some(*why)],
+        Event::Shared { what, .. } => [Some(*what), None],
         Event::Test { name } => [*name, None],
         _ => [None, None],
     }

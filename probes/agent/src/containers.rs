@@ -19,10 +19,13 @@ pub fn is_container(kind: u8) -> bool {
 /// `container[key]`, `key in container`.
 pub fn item(site: &Site, container: Obj, key: Obj, mut action: u8, value: Obj) {
     let Some(info) = access::info(site, container) else { return };
+    let layout = &site.fixed.layout;
+    if info.shape == shape::ARRAY && !key.is_null() && layout.type_of(key) == object!(PyLong_Type) {
+        return record(site, Touch { object: container, shape: info.shape, key: Key::Item(key), action, value });
+    }
     if !is_container(info.shape) || info.shape == shape::QUEUE || key.is_null() {
         return;
     }
-    let layout = &site.fixed.layout;
     if info.shape == shape::DICT {
         if is_module_globals(site, container) {
             variables::worked_out(site.fixed, key, action);

@@ -296,12 +296,18 @@ fn shape_of(layout: &Layout, class: Obj) -> u8 {
         shape::QUEUE
     } else if flags & (type_flag::LONG | type_flag::TUPLE | type_flag::UNICODE) != 0 || subtype(object!(PyFrozenSet_Type)) {
         shape::OTHER
+    } else if subtype(object!(PyByteArray_Type)) || inherits_from(layout, class, ARRAYS) {
+        shape::ARRAY
     } else if is_foreign_mapping(layout, class) {
         shape::MAPPING
     } else {
         shape::INSTANCE
     }
 }
+
+/// Numbers side by side, whose items are stored by the type's own code.
+const ARRAYS: &[(&str, &str)] =
+    &[("array.array", "array"), ("memoryview", "builtins"), ("mmap.mmap", "mmap"), ("numpy.ndarray", "numpy")];
 
 /// A mapping whose items are not stored by code of the user's, which would be watched itself.
 fn is_foreign_mapping(layout: &Layout, class: Obj) -> bool {

@@ -171,10 +171,10 @@ fn state_free_type(object: Obj) -> Obj {
 fn say_process(fixed: &Fixed) {
     let layout = &fixed.layout;
     let mut lines = format!(
-        // SAFETY: getpid and getppid cannot fail.
+        // SAFETY: getpid cannot fail.
         "pid={}\nparent={}\npython=3.{}.{}\nfree_threaded={}\n",
         unsafe { libc::getpid() },
-        unsafe { libc::getppid() },
+        parent(),
         layout.minor,
         layout.micro,
         u8::from(layout.free_threaded)
@@ -190,6 +190,48 @@ fn say_process(fixed: &Fixed) {
     }
     let forked = Some(FORKED.load(Ordering::Relaxed)).filter(|forked| *forked != 0);
     state::with(|_, _| ring::push_blob_as_of(ring::slot(Kind::Process, thread::tid()), lines.as_bytes(), forked));
+}
+
+/// Between a process and one that is watched there may be so many others, such as shells.
+const MOST_BETWEEN: usize = 8;
+
+/// The nearest process above this one that has loaded this library too; else the one right above. A server that does nothing
+/// but fork on behalf of its own parent is passed over.
+fn parent() -> i32 {
+    // SAFETY: getppid cannot fail.
+    let right_above = unsafe { libc::getppid() };
+    let mut above = right_above;
+    if FORKED.load(Ordering::Relaxed) != 0 {
+        return if is_fork_server(above) { parent_of(above).unwrap_or(above) } else { above };
+    }
+    for _ in 0..MOST_BETWEEN {
+        if above <= 1 {
+            break;
+        }
+        if std::fs::read(format!("/proc/{above}/maps")).is_ok_and(|maps| names_this_library(&maps)) {
+            return above;
+        }
+        above = parent_of(above).unwrap_or(0);
+    }
+    right_above
+}
+
+/// `python … -c 'from multiprocessing.forkserver import main; …'`
+fn is_fork_server(pid: i32) -> bool {
+    const IMPORT: &[u8] = b"from multiprocessing.forkserver import main";
+    std::fs::read(format!("/proc/{pid}/cmdline")).is_ok_and(|command| command.windows(IMPORT.len()).any(|part| part == IMPORT))
+}
+
+fn names_this_library(maps: &[u8]) -> bool {
+    const NAME: &[u8] = b"/racetrace_agent.so";
+    maps.split(|&byte| byte == b'\n').any(|line| line.ends_with(NAME))
+}
+
+/// The state and the parent's pid come behind the name, which is in brackets and may hold anything.
+fn parent_of(pid: i32) -> Option<i32> {
+    let status = std::fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
+    let (_, behind) = status.rsplit_once(')')?;
+    behind.split_whitespace().nth(1)?.parse().ok()
 }
 
 /// Nobody takes the records of a process that was joined any more: at the next safe point it is left as it was.

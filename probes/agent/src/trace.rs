@@ -57,7 +57,7 @@ pub fn activate(fixed: &Fixed) {
     if ACTIVE.swap(true, Ordering::AcqRel) {
         return;
     }
-    announce_semaphores(fixed);
+    announce_locks(fixed);
     crate::tests::from_environment();
     take_place();
     look_at_callers();
@@ -258,9 +258,11 @@ fn unit(layout: &Layout, frame: Obj) -> (u8, u8) {
     unsafe { (field(at, 0), field(at, 1)) }
 }
 
-/// Semaphores made before watching began: their value now, while there is a single strand, is what they were made with.
-fn announce_semaphores(fixed: &Fixed) {
+/// Semaphores, and locks of event loops, made before watching began: a semaphore's value now, while there is a single
+/// strand, is what it was made with.
+fn announce_locks(fixed: &Fixed) {
     const SEMAPHORE: u8 = 2;
+    const ASYNC_LOCK: u8 = 3;
     const ASYNC_SEMAPHORE: u8 = 4;
     let layout = &fixed.layout;
     // SAFETY: calls `gc.get_objects()`, a list whose items are borrowed; references are given back.
@@ -273,21 +275,17 @@ fn announce_semaphores(fixed: &Fixed) {
         for index in 0..ffi::PyList_Size(objects) {
             let object = ffi::PyList_GetItem(objects, index);
             let class = layout.type_of(object);
-            let kind = match names::type_name(layout, class) {
-                "Semaphore" | "BoundedSemaphore" => crate::objects::module_of(class),
-                _ => continue,
-            };
-            let small = match kind.as_deref() {
-                Some("threading") => SEMAPHORE,
-                Some("asyncio.locks") => ASYNC_SEMAPHORE,
-                _ => continue,
-            };
-            let value = crate::hooks::of(object, c"_value");
-            if value.is_null() {
+            let name = names::type_name(layout, class);
+            if !matches!(name, "Lock" | "Semaphore" | "BoundedSemaphore") {
                 continue;
             }
-            let initial = names::int(layout, value);
-            ffi::Py_DecRef(value);
+            let small = match (crate::objects::module_of(class).as_deref(), name) {
+                (Some("asyncio.locks"), "Lock") => ASYNC_LOCK,
+                (Some("asyncio.locks"), _) => ASYNC_SEMAPHORE,
+                (Some("threading"), _) => SEMAPHORE,
+                _ => continue,
+            };
+            let initial = crate::hooks::attribute(object, c"_value", |value| names::int(layout, value));
             type_info(layout, class);
             let id = state::with(|state, _| state.objects.lock(layout, &mut state.names, object)).unwrap_or(0);
             let mut slot = ring::slot(Kind::LockNew, thread::tid());

@@ -55,7 +55,7 @@ pub fn strand(seen: &Seen<'_>, state: &StrandState) -> StrandReport {
         Some(_) => ("task", Some(name.clone())),
         None => ("thread", None),
     };
-    StrandReport { kind: kind.to_owned(), name, tid: state.thread.0, task, pid: None, started: Vec::new() }
+    StrandReport { kind: kind.to_owned(), name, tid: state.thread.0, task, pid: None, process: None, started: Vec::new() }
 }
 
 /// "thread Thread-1", "task Task-4".

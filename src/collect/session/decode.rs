@@ -85,6 +85,8 @@ pub fn decode(slot: &Slot, kind: Kind, blob: Blob<'_>) -> Option<Event> {
             }
         }
         Kind::Hear => Event::Hear,
+        Kind::Shared => Event::Shared { what: text, writes: slot.small != action::READ, stack, frame },
+        Kind::ProcessName => Event::ProcessName { name: text },
         Kind::LoopWaited => Event::LoopWaited { nanoseconds: slot.a },
         Kind::Unsettled => Event::Unsettled,
         Kind::Settled => Event::Settled,
@@ -188,6 +190,7 @@ fn shape_of(byte: u8) -> Option<Shape> {
         shape::DEQUE => Shape::Deque,
         shape::QUEUE => Shape::Queue,
         shape::MAPPING => Shape::Mapping,
+        shape::ARRAY => Shape::Array,
         shape::LOCK => Shape::Lock,
         shape::FILE => Shape::File,
         shape::OTHER => Shape::Other,

@@ -154,7 +154,11 @@ fn event(numbers: &mut Numbers) -> Event {
         35 => Event::ProcessEnd { orderly: true },
         36 => Event::Test { name: numbers.pick(&[None, Some(text)]) },
         37 => Event::NotWatched { what: text, why: TextId(9) },
-        39 => Event::Hear,
+        39 => match numbers.below(3) {
+            0 => Event::ProcessName { name: text },
+            1 => Event::Shared { what: text, writes: true, stack, frame },
+            _ => Event::Hear,
+        },
         40 => Event::Unsettled,
         41 => Event::Settled,
         42 => Event::LoopWaited { nanoseconds: numbers.id() },

@@ -67,7 +67,7 @@ macro_rules! choices {
 choices! {
     Shape {
         0 = Module, 1 = Instance, 2 = Class, 3 = Cell, 4 = Dict, 5 = List, 6 = Set, 7 = Deque, 8 = Queue, 9 = Lock, 10 = File,
-        11 = Other, 12 = Mapping,
+        11 = Other, 12 = Mapping, 13 = Array,
     }
     Patience { 0 = Forever, 1 = Timeout, 2 = Never }
     Action { 0 = Read, 1 = Write, 2 = Delete, 3 = Insert, 4 = Update, 5 = Replace }

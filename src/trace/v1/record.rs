@@ -94,6 +94,8 @@ events! {
     47 Lives Unsettled {}
     48 Lives Settled {}
     49 Detail LoopWaited { nanoseconds }
+    50 Names ProcessName { name }
+    51 Detail Shared { what, writes, stack, frame }
 }
 
 /// The six low bits of the head byte are the event's tag.

@@ -2,11 +2,12 @@
 //! of a child), after which this process may know what others have done. What came in is not looked at.
 
 use std::ffi::CStr;
+use std::sync::Mutex;
 
 use racetrace_probes::wire::Kind;
 
 use crate::ffi::{self, Obj};
-use crate::hooks::{Call, exchange_all, of, streams};
+use crate::hooks::{Call, attribute, exchange_all, loaded, of, streams};
 use crate::layout::Layout;
 use crate::state::{self, Fixed};
 use crate::table::mix2;
@@ -16,7 +17,8 @@ pub fn start(layout: &Layout) {
     // SAFETY: imports builtin modules.
     let (io, os) = unsafe { (ffi::PyImport_ImportModule(c"_io".as_ptr()), ffi::PyImport_ImportModule(c"posix".as_ptr())) };
     exchange_all(layout, os, &[c"waitpid", c"wait", c"wait3", c"wait4", c"waitid"], waits);
-    exchange_all(layout, os, &[c"read"], reads_descriptor);
+    exchange_all(layout, os, &[c"system"], has_run);
+    exchange_all(layout, os, &[c"read", c"readinto"], reads_descriptor);
     exchange_all(layout, of(io, c"FileIO"), &[c"readinto", c"read", c"readall"], reads_file);
 }
 
@@ -27,15 +29,8 @@ pub fn start_sockets(layout: &Layout, module: Obj) {
     streams::start_sockets(layout, module, class);
 }
 
-/// `_multiprocessing.SemLock`.
-pub fn start_semaphores(layout: &Layout, module: Obj) {
-    let class = of(module, c"SemLock");
-    exchange_all(layout, class, &[c"acquire", c"__enter__"], acquires);
-    exchange_all(layout, class, &[c"release", c"__exit__"], releases);
-}
-
 /// Says that something came in.
-fn heard() {
+pub(super) fn heard() {
     hears(|| {});
 }
 
@@ -64,26 +59,44 @@ fn waits(call: &Call) -> Obj {
     let result = call.go_on();
     if !result.is_null()
         && let Some(fixed) = state::fixed()
-        && thread::outermost(|| is_child(&fixed.layout, result) && !only_tidies(fixed)) == Some(true)
+        && thread::outermost(|| is_child(&fixed.layout, result) && !is_called_in(fixed, TIDIES)) == Some(true)
     {
         heard();
     }
     result
 }
 
+/// `os.system(command)`: what it has started is over, or nobody waits for it.
+fn has_run(call: &Call) -> Obj {
+    let result = call.go_on();
+    if !result.is_null() {
+        heard();
+    }
+    result
+}
+
+/// Functions that call one another, the innermost first.
+type Chain = [(&'static str, &'static str)];
+
 /// Before a process is started, `multiprocessing` clears away those that have ended: another time they still run then.
-fn only_tidies(fixed: &Fixed) -> bool {
+const TIDIES: &Chain = &[
+    ("multiprocessing.popen_fork", "Popen.poll"),
+    ("multiprocessing.process", "_cleanup"),
+    ("multiprocessing.process", "BaseProcess.start"),
+];
+/// A process is told what to do by the one that starts it, and that one what the new one's pid is.
+const STARTS: [&Chain; 2] = [
+    &[("multiprocessing.spawn", "_main")],
+    &[("multiprocessing.forkserver", "read_signed"), ("multiprocessing.popen_forkserver", "Popen._launch")],
+];
+
+/// Is it this function of the library that runs, called by this one?
+fn is_called_in(fixed: &Fixed, chain: &Chain) -> bool {
     let layout = &fixed.layout;
     let mut frame = tasks::current_frame(layout);
-    [
-        ("multiprocessing.popen_fork", "Popen.poll"),
-        ("multiprocessing.process", "_cleanup"),
-        ("multiprocessing.process", "BaseProcess.start"),
-    ]
-    .into_iter()
-    .all(|(module, qualname)| {
+    chain.iter().all(|(module, qualname)| {
         let entry = if frame.is_null() { None } else { codes::learn(fixed, layout.code(frame), layout.globals(frame)) };
-        let fits = entry.is_some_and(|entry| entry.module == module && entry.qualname == qualname);
+        let fits = entry.is_some_and(|entry| entry.module == *module && entry.qualname == *qualname);
         if fits {
             frame = layout.previous(frame);
         }
@@ -129,87 +142,48 @@ fn reads_file(call: &Call) -> Obj {
 
 /// Something has come in by a descriptor; what comes out of a file was not sent.
 fn comes_in(fd: i32) {
-    if let Some(status) = streams::status(fd).filter(|status| status.st_mode & libc::S_IFMT != libc::S_IFREG) {
+    let Some(status) = streams::status(fd).filter(|status| status.st_mode & libc::S_IFMT != libc::S_IFREG) else { return };
+    let starts = || state::fixed().is_some_and(|fixed| STARTS.iter().any(|chain| is_called_in(fixed, chain)));
+    if thread::outermost(starts) != Some(true) {
         hears(|| streams::came(&status));
     }
 }
 
-/// A semaphore that processes share, by its name, and whether only one can have it.
-struct Shared {
-    name: String,
-    excludes: bool,
-    /// How often this process's thread has it, where it can have it more than once.
-    depth: Option<i64>,
+/// Looks that are taken at what the process is called: a child of `multiprocessing` gets its name as it begins.
+const MOST_LOOKS: u32 = 64;
+
+struct Named {
+    /// Number of the process within this family.
+    process: u32,
+    looks: u32,
+    /// What stands for the process in `multiprocessing`; a child begins with its parent's.
+    by: usize,
 }
 
-fn shared(layout: &Layout, semaphore: Obj) -> Option<Shared> {
-    let number = |name: &CStr| {
-        let value = of(semaphore, name);
-        if value.is_null() {
-            return None;
-        }
-        let number = names::int(layout, value);
-        // SAFETY: the reference that `of` took.
-        unsafe { ffi::Py_DecRef(value) };
-        number
-    };
-    let text = of(semaphore, c"name");
-    let name = names::utf8(text).map(str::to_owned);
-    if !text.is_null() {
-        // SAFETY: as above.
-        unsafe { ffi::Py_DecRef(text) };
-    }
-    let recursive = number(c"kind") == Some(0);
-    let depth = recursive.then(|| count(layout, semaphore)).flatten();
-    Some(Shared { name: name?, excludes: number(c"maxvalue") == Some(1), depth })
-}
+static NAMED: Mutex<Named> = Mutex::new(Named { process: 0, looks: 0, by: 0 });
 
-/// `_count()`.
-fn count(layout: &Layout, semaphore: Obj) -> Option<i64> {
-    let method = of(semaphore, c"_count");
-    if method.is_null() {
-        return None;
+/// Says what `multiprocessing` calls this process.
+pub(super) fn name_process() {
+    let Ok(mut named) = NAMED.try_lock() else { return };
+    let process = ring::generation();
+    if std::mem::replace(&mut named.process, process) != process {
+        named.looks = 0;
     }
-    // SAFETY: calls a method without arguments; references are given back.
-    unsafe {
-        let answer = ffi::PyObject_CallObject(method, std::ptr::null_mut());
-        ffi::Py_DecRef(method);
-        if answer.is_null() {
-            ffi::PyErr_Clear();
-            return None;
-        }
-        let count = names::int(layout, answer);
-        ffi::Py_DecRef(answer);
-        count
+    if named.looks >= MOST_LOOKS {
+        return;
     }
-}
-
-fn acquires(call: &Call) -> Obj {
-    let result = call.go_on();
-    if result == object!(_Py_TrueStruct)
-        && let Some(fixed) = state::fixed()
-    {
-        let semaphore = thread::outermost(|| shared(&fixed.layout, call.receiver)).flatten();
-        match semaphore {
-            Some(lock) if lock.excludes && lock.depth.is_none_or(|depth| depth == 1) => {
-                say(fixed, Kind::LockAcquired, &lock.name)
-            }
-            Some(lock) if lock.excludes => {}
-            _ => heard(),
-        }
-    }
-    result
-}
-
-fn releases(call: &Call) -> Obj {
-    if let Some(fixed) = state::fixed()
-        && let Some(lock) = thread::outermost(|| shared(&fixed.layout, call.receiver)).flatten()
-        && lock.excludes
-        && lock.depth.is_none_or(|depth| depth == 1)
-    {
-        say(fixed, Kind::LockReleased, &lock.name);
-    }
-    call.go_on()
+    named.looks += 1;
+    let current = attribute(loaded(c"multiprocessing.process"), c"_current_process", |current| {
+        let name = attribute(current, c"_name", |name| names::utf8(name).map(str::to_owned))?;
+        Some((current as usize, name))
+    });
+    let Some((by, name)) = current.filter(|(by, name)| *by != named.by && name != "MainProcess") else { return };
+    (named.by, named.looks) = (by, MOST_LOOKS);
+    drop(named);
+    let known = state::with(|state, _| state.names.text(&name));
+    let mut slot = ring::slot(Kind::ProcessName, thread::tid());
+    slot.word = known.unwrap_or(0);
+    tasks::say(thread::current(), slot);
 }
 
 pub(super) fn say(fixed: &Fixed, kind: Kind, name: &str) {

@@ -5,7 +5,7 @@
 use racetrace_probes::wire::{Kind, Origin, Slot};
 
 use crate::ffi::{self, Obj};
-use crate::hooks::{Call, exchange_all, of};
+use crate::hooks::{Call, exchange_all, family, of};
 use crate::layout::Layout;
 use crate::objects::type_info;
 use crate::state::{self, Fixed, State};
@@ -79,6 +79,7 @@ fn site(fixed: &Fixed) -> Option<Site> {
         let entry = codes::learn(fixed, layout.code(frame), layout.globals(frame))?;
         match entry.origin {
             Origin::User => {
+                family::name_process();
                 tasks::strand(fixed, thread::current(), tasks::current_frame(layout));
                 let stack = stacks::stack(fixed, frame, None);
                 return Some(Site { frame, stack, tolerant });

@@ -10,6 +10,8 @@ pub mod family;
 pub mod files;
 pub mod locks;
 pub mod queues;
+pub mod semaphores;
+pub mod shared;
 pub mod streams;
 pub mod threads;
 pub mod waiting;
@@ -159,7 +161,7 @@ impl Call {
 }
 
 /// Most methods that can be exchanged.
-const MOST: usize = 96;
+const MOST: usize = 128;
 
 /// An exchanged method: what was there, and who handles calls now.
 struct Exchange {
@@ -236,7 +238,8 @@ macro_rules! functions {
     };
 }
 functions!(0 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15 16 17 18 19 20 21 22 23 24 25 26 27 28 29 30 31 32 33 34 35 36 37 38 39 40 41 42 43 44 45 46 47
-    48 49 50 51 52 53 54 55 56 57 58 59 60 61 62 63 64 65 66 67 68 69 70 71 72 73 74 75 76 77 78 79 80 81 82 83 84 85 86 87 88 89 90 91 92 93 94 95);
+    48 49 50 51 52 53 54 55 56 57 58 59 60 61 62 63 64 65 66 67 68 69 70 71 72 73 74 75 76 77 78 79 80 81 82 83 84 85 86 87 88 89 90 91 92 93 94 95
+    96 97 98 99 100 101 102 103 104 105 106 107 108 109 110 111 112 113 114 115 116 117 118 119 120 121 122 123 124 125 126 127);
 
 /// Exchanges the method behind a method descriptor or a builtin function. False when it is neither, or another way of
 /// calling than the known ones is needed, or it was exchanged before.
@@ -378,13 +381,27 @@ pub fn exchange_slot(layout: &Layout, class: Obj, slot: usize, function: usize) 
 
 /// Hooks what is there from the start.
 pub fn start(layout: &Layout) {
+    // SAFETY: imports a builtin module.
+    let modules = unsafe { ffi::PyImport_ImportModule(c"_imp".as_ptr()) };
+    exchange_all(layout, modules, &[c"exec_dynamic", c"exec_builtin"], module_is_made);
     locks::start(layout);
     threads::start(layout);
     files::start(layout);
     family::start(layout);
 }
 
-/// Hooks modules that have been loaded since. Called whenever new code is seen.
+/// A module written in C is complete from here on.
+fn module_is_made(call: &Call) -> Obj {
+    let result = call.go_on();
+    if !result.is_null()
+        && let Some(fixed) = crate::state::fixed()
+    {
+        crate::thread::outermost(|| look_again(&fixed.layout));
+    }
+    result
+}
+
+/// Hooks modules that have been loaded since. Called whenever one is made, and when new code is seen.
 pub fn look_again(layout: &Layout) {
     static QUEUES: AtomicUsize = AtomicUsize::new(0);
     static ASYNCIO: AtomicUsize = AtomicUsize::new(0);
@@ -400,7 +417,7 @@ pub fn look_again(layout: &Layout) {
         (c"fcntl", c"lockf", &FCNTL, files::start_locks),
         (c"select", c"epoll", &SELECT, waiting::start),
         (c"_socket", c"socket", &SOCKET, family::start_sockets),
-        (c"_multiprocessing", c"SemLock", &SEMAPHORES, family::start_semaphores),
+        (c"_multiprocessing", c"SemLock", &SEMAPHORES, semaphores::start),
         (c"coverage.tracer", c"CTracer", &COVERAGE, crate::trace::start_beside_coverage),
     ] {
         if done.load(Ordering::Relaxed) == 0 {

@@ -23,7 +23,7 @@ fn drawn(chart: &Chart) -> Vec<(u32, String, u64, u64)> {
 
 fn strand(name: &str, tid: u32) -> StrandReport {
     let (kind, task) = ("thread".to_owned(), None);
-    StrandReport { kind, name: name.to_owned(), tid, task, pid: None, started: Vec::new() }
+    StrandReport { kind, name: name.to_owned(), tid, task, pid: None, process: None, started: Vec::new() }
 }
 
 fn begin() -> Event {
