@@ -28,7 +28,9 @@ struct Doubt {
 
 /// The owner has ended. A lock that is released by somebody else for the first time would be a hand-made signal.
 const GRACE_ORPHAN: u64 = 1_000_000_000;
-/// A plain lock taken twice in one function can be a hand-made signal, a task's wait can have a timeout around it.
+/// Tasks that wait for each other's locks may have timeouts around that, to try again; short ones.
+const GRACE_TASKS: u64 = 1_000_000_000;
+/// A plain lock taken twice in one function can be a hand-made signal, a task's only wait can have a timeout around it.
 const GRACE_DOUBTFUL: u64 = 10_000_000_000;
 
 #[derive(Debug, Default)]
@@ -281,7 +283,8 @@ fn grace(world: &World, cycle: &[Link]) -> u64 {
     let is_async = |link: &Link| matches!(link.need, Need::Lock(lock) if world.lock(lock).is_some_and(|lock| lock.is_async()));
     match cycle {
         [Link { strand, need: Need::Lock(lock) }] if is_async(&cycle[0]) || !is_nested(world, *strand, *lock) => GRACE_DOUBTFUL,
-        _ if cycle.iter().all(is_async) || cycle.iter().any(|link| link.need == Need::Result) => GRACE_DOUBTFUL,
+        _ if cycle.iter().any(|link| link.need == Need::Result) => GRACE_DOUBTFUL,
+        _ if cycle.iter().all(is_async) => GRACE_TASKS,
         _ => 0,
     }
 }

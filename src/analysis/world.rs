@@ -165,7 +165,9 @@ impl World {
     /// order them.
     pub fn could_meet(&self, a: StrandId, b: StrandId) -> bool {
         match (self.strands.get(a), self.strands.get(b)) {
-            (Some(one), Some(other)) if one.process != other.process => self.ran_together(one.process, other.process),
+            (Some(one), Some(other)) if one.process != other.process => {
+                self.are_siblings(one.process, other.process) || self.ran_together(one.process, other.process)
+            }
             (Some(one), Some(other)) => (one.birth.is_some() && other.birth.is_some()) || one.alive_with(other),
             _ => false,
         }

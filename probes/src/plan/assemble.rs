@@ -155,6 +155,9 @@ fn locked(facts: &Facts<'_>, index: usize) -> Option<u32> {
     }
     let Some(Thing::Attribute(base, name)) = facts.idents.thing(facts.idents.of(call.callee)) else { return None };
     let name = name_text(facts.code, name)?;
+    if matches!(name, "enter_context" | "enter_async_context") {
+        return call.argument(facts.flow, 0);
+    }
     let locks = name.contains("acquire")
         || name.contains("release")
         || matches!(

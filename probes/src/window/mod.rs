@@ -181,7 +181,9 @@ impl Finder<'_, '_, '_> {
             let read = source.access as usize;
             let Some(access) = self.facts.accesses.get(read).filter(|access| self.same(access, read, write)) else { continue };
             let looks = match access.operation {
-                Operation::FunctionCall { function, .. } => function != "len" || write.touch != Touch::Remove,
+                Operation::FunctionCall { function, .. } => {
+                    function != "len" || !matches!(write.touch, Touch::Remove | Touch::Insert)
+                }
                 Operation::MethodCall { method, .. } => method == "index",
                 _ => false,
             };

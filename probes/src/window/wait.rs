@@ -8,7 +8,7 @@ use crate::access::Access;
 use crate::control::Side;
 use crate::depend::Source;
 use crate::flow::Value;
-use crate::ident::Ident;
+use crate::ident::{Ident, Thing};
 use crate::instruction::NOWHERE;
 use crate::opcode::Op;
 use crate::plan::WindowKind;
@@ -81,7 +81,8 @@ impl Finder<'_, '_, '_> {
         self.says_the_same_to_all(tested, read) && self.counts(read, source, side, write)
     }
 
-    /// It is tested itself, or compared with a constant: not with what tells strands apart (`turn == me`).
+    /// It is tested itself, or compared with a constant, or with a limit beside it (`self.busy >= self.most`): not with what
+    /// tells strands apart (`turn == me`).
     fn says_the_same_to_all(&self, tested: Value, read: &Access) -> bool {
         let flow = self.facts.flow;
         let output = flow.output(read.instruction as usize, 0);
@@ -92,9 +93,23 @@ impl Finder<'_, '_, '_> {
         let sides = [flow.operand(at, 1), flow.operand(at, 2)];
         let constant = |value: Value| {
             let thing = self.facts.idents.thing(self.facts.idents.of(value));
-            self.facts.idents.is_constant(value) || matches!(thing, Some(crate::ident::Thing::Small(_)))
+            self.facts.idents.is_constant(value) || matches!(thing, Some(Thing::Small(_)))
         };
-        matches!(maker.op, Op::CompareOp | Op::IsOp) && sides.contains(&output) && sides.iter().any(|side| constant(*side))
+        let is_order = maker.op == Op::CompareOp && matches!(maker.arg >> flow.comparison_shift(), 0 | 1 | 4 | 5);
+        let limit = |value: Value| is_order && value != output && self.lies_beside(value, read);
+        matches!(maker.op, Op::CompareOp | Op::IsOp)
+            && sides.contains(&output)
+            && sides.iter().any(|side| constant(*side) || limit(*side))
+    }
+
+    /// Another attribute of the same object, or another global variable.
+    fn lies_beside(&self, value: Value, read: &Access) -> bool {
+        let idents = self.facts.idents;
+        match (idents.thing(idents.of(value)), idents.thing(read.named)) {
+            (Some(Thing::Attribute(one, _)), Some(Thing::Attribute(other, _))) => one == other,
+            (Some(Thing::Global(_)), Some(_)) => true,
+            _ => false,
+        }
     }
 
     /// A loop that changes the subject itself does not wait.

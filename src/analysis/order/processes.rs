@@ -113,6 +113,12 @@ impl World {
             .collect()
     }
 
+    /// Has one watched process started both itself, as the program's names for them tell?
+    pub(in crate::analysis) fn are_siblings(&self, a: ProcessId, b: ProcessId) -> bool {
+        let named = |id: ProcessId| self.process(id).is_some_and(|process| process.name.is_some());
+        named(a) && named(b) && self.parent_of(a).is_some_and(|parent| self.parent_of(b) == Some(parent))
+    }
+
     /// The watched process that started this one.
     fn parent_of(&self, process: ProcessId) -> Option<ProcessId> {
         let pid = self.process(process)?.info.parent.filter(|pid| *pid != 0)?;
