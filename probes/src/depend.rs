@@ -197,7 +197,11 @@ pub fn selected(flow: &Flow, access: &Access) -> Vec<Value> {
     let index = access.instruction as usize;
     match &access.operation {
         Operation::ItemWrite { .. } | Operation::ItemDelete { .. } => vec![flow.operand(index, 1)],
-        Operation::MethodCall { method: "insert" | "pop" | "remove" | "discard", first: Some(crate::plan::Place::Stack(first)), .. } => {
+        Operation::MethodCall {
+            method: "insert" | "pop" | "remove" | "discard",
+            first: Some(crate::plan::Place::Stack(first)),
+            ..
+        } => {
             vec![flow.operand(index, *first as usize)]
         }
         _ => Vec::new(),

@@ -227,8 +227,9 @@ fn is_builtin(site: &Site, callable: Obj, name: &str) -> bool {
         }
         // SAFETY: the definition lives as long as the function; its name is NUL-terminated.
         let its_name = unsafe { std::ffi::CStr::from_ptr((*def.cast::<ffi::MethodDef>()).name) }.to_bytes();
-        // `bisect.insort` is another name of `insort_right`.
-        let is_it = its_name == name.as_bytes() || (name == "insort" && its_name == b"insort_right");
+        // In `bisect` the short names stand for what goes to the right.
+        let is_it = its_name == name.as_bytes()
+            || (matches!(name, "bisect" | "insort") && its_name.strip_suffix(b"_right") == Some(name.as_bytes()));
         if is_it {
             memory.callable.store(def, Ordering::Relaxed);
         }
