@@ -77,7 +77,11 @@ pub struct Source<'a> {
 #[must_use]
 pub fn find(source: &Source<'_>, idents: &mut Idents) -> Vec<Access> {
     let mut finder = Finder { source, idents, found: Vec::new() };
+    let asked = finder.was_asked();
     for (index, instruction) in source.flow.list().iter().enumerate() {
+        if asked == Some(index) {
+            finder.missing(index);
+        }
         if source.flow.reached(index) {
             finder.instruction(index, instruction);
         }
@@ -193,6 +197,20 @@ impl Finder<'_, '_> {
     fn item(&mut self, index: usize, touch: Touch, operation: Operation) {
         let (container, key) = (self.source.flow.operand(index, 2), self.source.flow.operand(index, 1));
         self.keyed(index, container, key, touch, operation);
+    }
+
+    /// `__missing__` is called because its key was not there: what follows from that begins with its first instruction.
+    fn was_asked(&self) -> Option<usize> {
+        let Source { code, flow, .. } = *self.source;
+        let list = flow.list();
+        let first = list.iter().position(|instruction| instruction.op == Op::Resume)? + 1;
+        let is_target = flow.block_of.get(first) != flow.block_of.get(first - 1);
+        (code.name == "__missing__" && code.argcount == 2 && flow.reached(first) && !is_target).then_some(first)
+    }
+
+    fn missing(&mut self, index: usize) {
+        let operation = Operation::Contains { container: Place::Local(0), key: Place::Local(1) };
+        self.keyed(index, Flow::slot_value(0), Flow::slot_value(1), Touch::Read, operation);
     }
 
     /// One item of a container.

@@ -11,7 +11,7 @@ use crate::ident::{Ident, Idents, NOTHING};
 use crate::instruction::NOWHERE;
 use crate::method::Touch;
 use crate::path::Paths;
-use crate::plan::{Operation, Window, WindowKind};
+use crate::plan::{Operation, Place, Window, WindowKind};
 use crate::region::Regions;
 use crate::rescue;
 use crate::switch::Switches;
@@ -107,6 +107,7 @@ impl Finder<'_, '_, '_> {
             self.waits(group, *index, write);
             self.selects(*index, write);
             self.empties(group, *index, write);
+            self.fills(group, *index, write);
         }
     }
 
@@ -208,6 +209,24 @@ impl Finder<'_, '_, '_> {
             .map(|read| (NOTHING, *read))
             .collect();
         self.windows_of(WindowKind::ReadModifyWrite, reads, &[], index, write, false);
+    }
+
+    /// Check-then-act whose check the caller has made: `__missing__` stores the item that was not there, and does not look
+    /// again.
+    fn fills(&mut self, group: &[usize], index: usize, write: &Access) {
+        if !matches!(write.operation, Operation::ItemWrite { .. }) || write.key == NOTHING {
+            return;
+        }
+        let looks = |read: &&usize| {
+            let access = self.facts.accesses.get(**read);
+            access.is_some_and(|access| access.key == write.key && access.touch == Touch::Read)
+        };
+        let reads: Vec<usize> = group.iter().filter(looks).copied().collect();
+        let [read] = reads[..] else { return };
+        let asked = self.facts.accesses.get(read).map(|access| &access.operation);
+        if matches!(asked, Some(Operation::Contains { key: Place::Local(_), .. })) {
+            self.windows_of(WindowKind::CheckThenAct, vec![(write.key, read)], group, index, write, false);
+        }
     }
 
     /// Other writes of the same item or variable, which end what a check said about it. Counting checks go on.
