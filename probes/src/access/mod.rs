@@ -202,9 +202,8 @@ impl Finder<'_, '_> {
     /// `__missing__` is called because its key was not there: what follows from that begins with its first instruction.
     fn was_asked(&self) -> Option<usize> {
         let Source { code, flow, .. } = *self.source;
-        let list = flow.list();
-        let first = list.iter().position(|instruction| instruction.op == Op::Resume)? + 1;
-        let is_target = flow.block_of.get(first) != flow.block_of.get(first - 1);
+        let first = flow.list().iter().position(|instruction| instruction.op == Op::Resume)? + 1;
+        let is_target = flow.block(first) != flow.block(first - 1);
         (code.name == "__missing__" && code.argcount == 2 && flow.reached(first) && !is_target).then_some(first)
     }
 

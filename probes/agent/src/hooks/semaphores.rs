@@ -7,7 +7,7 @@ use std::sync::Mutex;
 use racetrace_probes::wire::Kind;
 
 use super::family::{heard, say};
-use super::{Call, exchange_all, of, shared};
+use super::{Call, attribute, exchange_all, of, shared};
 use crate::ffi::{self, Obj};
 use crate::layout::Layout;
 use crate::objects::type_info;
@@ -40,27 +40,8 @@ impl Semaphore {
 
 fn semaphore(fixed: &Fixed, semaphore: Obj) -> Option<Semaphore> {
     let layout = &fixed.layout;
-    let number = |name: &CStr| {
-        let value = of(semaphore, name);
-        if value.is_null() {
-            return None;
-        }
-        // SAFETY: a Python int, or else an error that is cleared; the reference is the one that `of` took.
-        unsafe {
-            let number = ffi::PyLong_AsLongLong(value);
-            ffi::Py_DecRef(value);
-            if number == -1 {
-                ffi::PyErr_Clear();
-            }
-            Some(number)
-        }
-    };
-    let text = of(semaphore, c"name");
-    let name = names::utf8(text).map(str::to_owned);
-    if !text.is_null() {
-        // SAFETY: the reference that `of` took.
-        unsafe { ffi::Py_DecRef(text) };
-    }
+    let number = |name: &CStr| attribute(semaphore, name, |value| names::int(layout, value));
+    let name = attribute(semaphore, c"name", |name| names::utf8(name).map(str::to_owned));
     let inherited = name.is_none();
     let name = match name {
         Some(name) => name,
@@ -117,7 +98,7 @@ fn count(layout: &Layout, semaphore: Obj) -> Option<i64> {
             ffi::PyErr_Clear();
             return None;
         }
-        let count = names::small_int(layout, answer);
+        let count = names::int(layout, answer);
         ffi::Py_DecRef(answer);
         count
     }

@@ -41,7 +41,7 @@ fn note(fixed: &Fixed, lock: &str) -> Option<()> {
     let start = start_of(layout, value)?;
     let part = match accessor.attribute {
         Some(attribute) => format!(".{attribute}"),
-        None => match int(layout, layout.local(accessor.frame, 1)) {
+        None => match names::int(layout, layout.local(accessor.frame, 1)) {
             Some(index) => format!("[{index}]"),
             None => String::new(),
         },
@@ -99,10 +99,8 @@ fn start_of(layout: &Layout, value: Obj) -> Option<i64> {
         }
     };
     attribute(value, c"_obj", |raw| {
-        attribute(raw, c"_wrapper", |wrapper| attribute(wrapper, c"_state", |state| int(layout, item(item(state, 0)?, 1)?)))
+        attribute(raw, c"_wrapper", |wrapper| {
+            attribute(wrapper, c"_state", |state| names::int(layout, item(item(state, 0)?, 1)?))
+        })
     })
-}
-
-fn int(layout: &Layout, value: Obj) -> Option<i64> {
-    (!value.is_null() && layout.type_of(value) == object!(PyLong_Type)).then(|| names::small_int(layout, value)).flatten()
 }
