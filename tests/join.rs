@@ -55,6 +55,12 @@ fn until(target: &mut Target, answer: &str) {
     }
 }
 
+/// What ends is given back to the system, now that nobody asks for it any more.
+fn assert_tight(target: &mut Target, python: &Python) {
+    target.say("leaks\n");
+    assert_eq!(target.hear(), "tight", "{}", python.name());
+}
+
 fn kinds_and_names(report: &Value) -> Vec<(String, String)> {
     let above_note = |finding: &&Value| finding["severity"] != "note";
     let named =
@@ -98,11 +104,13 @@ fn correct_programs_are_silent_and_left_as_they_were() {
         assert_eq!(kinds_and_names(&report), [], "{}", python.name());
         assert!(watched(&report), "{}: {report:#}", python.name());
         until(&mut target, "as before");
+        assert_tight(&mut target, python);
         // And once more, by another one.
         let report = report_of(&joining(&target, &["--duration", "1s"]).wait_with_output().expect("our child"));
         assert_eq!(kinds_and_names(&report), [], "{}", python.name());
         assert!(watched(&report), "{}: {report:#}", python.name());
         until(&mut target, "as before");
+        assert_tight(&mut target, python);
         target.say("end\n");
         target.wait_for("right");
     }

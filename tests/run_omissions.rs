@@ -306,3 +306,65 @@ fn a_variable_of_the_script_that_other_code_changes_later_is_watched_from_then_o
         assert!(races.iter().any(|race| race == "read-modify-write app.amount"), "{}: {races:?}", python.name());
     });
 }
+
+/// Sub-interpreters run beside the watched one, under locks of their own, and come through the same method tables.
+#[test]
+fn other_interpreters_of_the_process_are_left_alone() {
+    let program = r#"
+        import collections, sys, threading
+        try:
+            import _interpreters as interpreters
+        except ImportError:
+            import _xxsubinterpreters as interpreters
+        work = '''
+        import collections, io, os, threading
+        class Node:
+            def __init__(self):
+                self.queue, self.table = collections.deque([1]), {1: 2}
+        lock, out = threading.Lock(), open(os.devnull, 'w')
+        for number in range(3000):
+            with lock:
+                node = Node()
+                node.table[number] = [number]
+                collections.OrderedDict(node.table)
+                next(enumerate(node.queue))
+            out.write('one ')
+            out.write('two')
+        '''
+        class Node:
+            def __init__(self):
+                self.queue, self.table = collections.deque([1]), {1: 2}
+        kept, lost = 0, 0
+        lock = threading.Lock()
+        def loses(number):
+            return number + 1
+        def here():
+            global kept, lost
+            for number in range(3000):
+                node = Node()
+                node.table[number] = collections.OrderedDict(node.table)
+                next(enumerate(node.queue))
+                lost = loses(lost)
+                with lock:
+                    kept += 1
+        beside = [interpreters.create() for _ in range(2)]
+        threads = [threading.Thread(target=here) for _ in range(2)]
+        threads += [threading.Thread(target=interpreters.run_string, args=(each, work)) for each in beside]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        for each in beside:
+            interpreters.destroy(each)
+        print(kept)
+    "#;
+    // 3.12.1 comes to no end with this program, watched or not; before, interpreters share one lock.
+    for python in harness::pythons::supported().iter().filter(|python| python.minor >= 13) {
+        let outcome = run(python, program);
+        assert_eq!(outcome.stdout.trim(), "6000", "{}: {}", python.name(), outcome.stderr);
+        assert_eq!(outcome.stderr.matches("Error").count(), 0, "{}: {}", python.name(), outcome.stderr);
+        assert_eq!(outcome.races(), ["read-modify-write app.lost"], "{}", python.name());
+        let missed = outcome.report.map(|report| report["coverage"]["not_watched"].to_string()).unwrap_or_default();
+        assert!(missed.contains("sub-interpreters"), "{}: {missed}", python.name());
+    }
+}

@@ -1,4 +1,5 @@
 # Works until it is told to end, and says on demand what it looks like from inside.
+import collections
 import os
 import sys
 import tempfile
@@ -71,6 +72,19 @@ def watched():
     return any(tools) or sys.get_coroutine_origin_tracking_depth() != 0 or events_left() != 0
 
 
+def leaks():
+    """Is memory of what has ended not given back?"""
+    class Kept:
+        pass
+
+    blocks = sys.getallocatedblocks()
+    for _ in range(2000):
+        made = [collections.deque([1]), threading.Lock(), Kept(), {1: 2}, [1], {1}, (step for step in [1]), enumerate([1])]
+        for it in made[-2:]:
+            next(it)
+    return sys.getallocatedblocks() - blocks > 1000
+
+
 LOSES = os.environ["SERVICE"] == "loses"
 WRITES = os.environ["SERVICE"] == "writes"
 room = tempfile.TemporaryDirectory()
@@ -88,6 +102,8 @@ for line in sys.stdin:
         go_on.set()
     elif line == "state\n":
         print("watched" if watched() else "as before", flush=True)
+    elif line == "leaks\n":
+        print("leaks" if leaks() else "tight", flush=True)
     else:
         break
 done.set()

@@ -9,7 +9,7 @@ use std::sync::atomic::{AtomicBool, AtomicPtr, Ordering};
 use racetrace_probes::wire::Origin;
 
 use crate::codes::{self, Entry};
-use crate::ffi::{Obj, field};
+use crate::ffi::{self, Obj, field};
 use crate::state::{self, Fixed};
 use crate::thread::Thread;
 use crate::{ring, sync, tasks, thread, trace};
@@ -44,7 +44,8 @@ const NEAR_PLACES: usize = 1 << 10;
 pub fn start() {
     // SAFETY: functions of 3.11, called with the GIL.
     unsafe {
-        let (Some(get), Some(default)) = (symbol(c"_PyInterpreterState_GetEvalFrameFunc"), symbol(c"_PyEval_EvalFrameDefault"))
+        let (Some(get), Some(default)) =
+            (ffi::symbol(c"_PyInterpreterState_GetEvalFrameFunc"), ffi::symbol(c"_PyEval_EvalFrameDefault"))
         else {
             return;
         };
@@ -69,7 +70,7 @@ fn stop() {
 unsafe fn set(function: *mut c_void) -> bool {
     // SAFETY: a function of 3.11, called with the GIL.
     unsafe {
-        let Some(set) = symbol(c"_PyInterpreterState_SetEvalFrameFunc") else { return false };
+        let Some(set) = ffi::symbol(c"_PyInterpreterState_SetEvalFrameFunc") else { return false };
         std::mem::transmute::<*mut c_void, unsafe extern "C-unwind" fn(Obj, *mut c_void)>(set)(interpreter(), function);
     }
     true
@@ -81,12 +82,6 @@ fn interpreter() -> Obj {
     }
     // SAFETY: called with a thread state attached.
     unsafe { PyInterpreterState_Get() }
-}
-
-fn symbol(name: &std::ffi::CStr) -> Option<*mut c_void> {
-    // SAFETY: dlsym with a NUL-terminated name.
-    let found = unsafe { libc::dlsym(libc::RTLD_DEFAULT, name.as_ptr()) };
-    (!found.is_null()).then_some(found)
 }
 
 /// What a frame needs.

@@ -69,6 +69,7 @@ unsafe extern "C-unwind" {
     pub fn _PyType_Lookup(class: Obj, name: Obj) -> Obj;
     pub fn PyEval_SetTrace(function: *const c_void, argument: Obj);
 
+    pub static mut PyBaseObject_Type: u8;
     pub static mut PyType_Type: u8;
     pub static mut PyModule_Type: u8;
     pub static mut PyDict_Type: u8;
@@ -113,4 +114,11 @@ macro_rules! object {
 pub unsafe fn field<T: Copy>(base: Obj, offset: usize) -> T {
     // SAFETY: the caller says that `base + offset` holds a `T`.
     unsafe { base.add(offset).cast::<T>().read_unaligned() }
+}
+
+/// A function of the interpreter that not every supported version exports.
+pub fn symbol(name: &std::ffi::CStr) -> Option<*mut c_void> {
+    // SAFETY: dlsym with a NUL-terminated name.
+    let found = unsafe { libc::dlsym(libc::RTLD_DEFAULT, name.as_ptr()) };
+    (!found.is_null()).then_some(found)
 }

@@ -242,6 +242,12 @@ impl Layout {
         // SAFETY: said by the caller; a free-threaded header is 16 bytes longer.
         unsafe { field(class, offset + self.header - 16) }
     }
+
+    /// Where such a field is, if a word.
+    #[inline(always)]
+    pub fn slot_of(&self, class: Obj, offset: usize) -> *mut usize {
+        class.wrapping_add(offset + self.header - 16).cast()
+    }
 }
 
 /// Offsets in `PyTypeObject` (the same from 3.8 to 3.15).

@@ -17,6 +17,7 @@
 //! | [`access`], [`containers`], [`iteration`] | from an instruction to the subjects that it touches |
 //! | [`recent`], [`met`] | dropping what is redundant; what a watch met last |
 //! | [`variables`] | what nobody changes, and so need not be watched |
+//! | [`interpreters`] | that other interpreters of the process are left alone |
 //! | [`midway`] | threads of a process that is joined while it runs |
 //! | [`tests`] | which test is running, under pytest and unittest |
 //! | [`tasks`], [`coroutines`], [`callbacks`], [`sync`], [`hooks`], [`holders`] | strands, order, locks |
@@ -31,6 +32,7 @@ mod evaluate;
 mod ffi;
 mod holders;
 mod hooks;
+mod interpreters;
 mod iteration;
 mod layout;
 mod met;

@@ -12,7 +12,7 @@ use crate::hooks::{dealloc, locks};
 use crate::layout::{Layout, type_flag, type_slot};
 use crate::names::{self, Names};
 use crate::table::{Table, mix2};
-use crate::{codes, object, ring, state, thread};
+use crate::{codes, interpreters, object, ring, state, thread};
 
 const OBJECTS: usize = 1 << 18;
 const TYPES: usize = 1 << 14;
@@ -202,7 +202,7 @@ fn place(object: Obj) -> usize {
 /// The object's memory is about to be given back.
 #[inline(always)]
 pub fn ended(object: Obj) {
-    if PRESENT[place(object)].load(Ordering::Relaxed) != 0 {
+    if PRESENT[place(object)].load(Ordering::Relaxed) != 0 && !interpreters::is_other() {
         state::with(|state, layout| {
             let Some(id) = state.objects.known(object) else { return };
             state.recent.forget(thread::current(), id & !ITERATOR);

@@ -2,6 +2,7 @@
 //! a process that runs already. Goodbyes and forks are here too.
 
 use std::ffi::{c_int, c_void};
+use std::sync::OnceLock;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 
 use racetrace_probes::wire::Kind;
@@ -12,7 +13,7 @@ use crate::layout::Layout;
 use crate::midway::Midway;
 use crate::names::utf8;
 use crate::state::{self, Fixed};
-use crate::{coroutines, hooks, midway, object, ring, thread, watch};
+use crate::{coroutines, hooks, interpreters, midway, object, ring, thread, watch};
 
 static METHODS: [MethodDef; 2] = [
     MethodDef { name: c"start".as_ptr(), function: start as *mut c_void, flags: METH_VARARGS, doc: std::ptr::null() },
@@ -26,28 +27,34 @@ struct ModuleSlot {
 }
 
 const PY_MOD_MULTIPLE_INTERPRETERS: c_int = 3;
+/// Others load the agent too, and find that there is nothing for it to do.
+const OWN_GIL_SUPPORTED: *mut c_void = std::ptr::without_provenance_mut(2);
 const PY_MOD_GIL: c_int = 4;
 
-/// What the import system asks for: the module's definition, made for the build that we are in.
+/// What the import system asks for: the module's definition, made for the build that we are in. It is the same for every
+/// interpreter of the process.
 #[unsafe(no_mangle)]
 pub extern "C" fn PyInit_racetrace_agent() -> Obj {
+    static DEFINITION: OnceLock<usize> = OnceLock::new();
     let Ok(layout) = Layout::detect() else { return std::ptr::null_mut() };
-    // PyModuleDef_Base, then name, doc, size, methods, slots, traverse, clear, free: words, whose header differs.
+    let definition = *DEFINITION.get_or_init(|| define(&layout).as_mut_ptr() as usize);
+    // SAFETY: a definition of the layout of this build, which lives for ever.
+    unsafe { ffi::PyModuleDef_Init(definition as *mut c_void) }
+}
+
+/// PyModuleDef_Base, then name, doc, size, methods, slots, traverse, clear, free: words, whose header differs.
+fn define(layout: &Layout) -> &'static mut [usize] {
     let header_words = layout.header / 8;
-    let def = Box::leak(vec![0usize; header_words + 3 + 8].into_boxed_slice());
+    let definition = Box::leak(vec![0usize; header_words + 3 + 8].into_boxed_slice());
     // An immortal static object, as PyModuleDef_HEAD_INIT makes it.
     if layout.free_threaded {
-        def[1] = 0;
-        def[2] = 0;
-        if let Some(local) = def.get_mut(1) {
-            *local = (u32::MAX as usize) << 32;
-        }
+        definition[1] = (u32::MAX as usize) << 32;
     } else {
-        def[0] = if layout.minor >= 12 { u32::MAX as usize } else { 1 << 29 };
+        definition[0] = if layout.minor >= 12 { u32::MAX as usize } else { 1 << 29 };
     }
     let mut slots = Vec::new();
     if layout.minor >= 12 {
-        slots.push(ModuleSlot { id: PY_MOD_MULTIPLE_INTERPRETERS, value: std::ptr::without_provenance_mut(1) });
+        slots.push(ModuleSlot { id: PY_MOD_MULTIPLE_INTERPRETERS, value: OWN_GIL_SUPPORTED });
     }
     if layout.minor >= 13 {
         // Without this, loading would switch the GIL of a free-threaded build back on.
@@ -55,11 +62,10 @@ pub extern "C" fn PyInit_racetrace_agent() -> Obj {
     }
     slots.push(ModuleSlot { id: 0, value: std::ptr::null_mut() });
     let own = header_words + 3;
-    def[own] = c"racetrace_agent".as_ptr() as usize;
-    def[own + 3] = METHODS.as_ptr() as usize;
-    def[own + 4] = Box::leak(slots.into_boxed_slice()).as_ptr() as usize;
-    // SAFETY: a definition of the layout of this build, which lives for ever.
-    unsafe { ffi::PyModuleDef_Init(def.as_mut_ptr().cast()) }
+    definition[own] = c"racetrace_agent".as_ptr() as usize;
+    definition[own + 3] = METHODS.as_ptr() as usize;
+    definition[own + 4] = Box::leak(slots.into_boxed_slice()).as_ptr() as usize;
+    definition
 }
 
 fn none() -> Obj {
@@ -87,6 +93,9 @@ fn text(why: &str) -> Obj {
 }
 
 fn begin(args: Obj) -> Result<(), &'static str> {
+    if state::fixed().is_some() {
+        return Ok(()); // loaded twice, or by another interpreter: the first one goes on
+    }
     let layout = Layout::detect()?;
     let argument = |index: isize| unsafe {
         // SAFETY: a tuple of arguments, checked for its size.
@@ -106,7 +115,7 @@ fn begin(args: Obj) -> Result<(), &'static str> {
         joined_by: (!present.is_null()).then(|| tool(argument(4))),
     };
     if !state::start(fixed) {
-        return Ok(()); // loaded twice: the first one goes on
+        return Ok(());
     }
     let fixed = state::fixed().ok_or("no state")?;
     if !ring::open(&fixed.session, fixed.joined_by) {
@@ -119,6 +128,7 @@ fn begin(args: Obj) -> Result<(), &'static str> {
     if !fixed.is_joined() {
         threads::introduce(0, "MainThread");
     }
+    interpreters::start();
     hooks::start(&fixed.layout);
     watch::start(fixed)?;
     if fixed.is_joined() {
@@ -251,7 +261,7 @@ extern "C-unwind" fn undo(_: *mut c_void) -> c_int {
     thread::outermost(|| {
         watch::stop();
         coroutines::stop();
-        hooks::undo();
+        state::fixed().inspect(|fixed| hooks::undo(&fixed.layout));
         ring::discard();
         state::end();
     });
@@ -268,11 +278,9 @@ pub fn is_finalizing() -> bool {
     static ASK: AtomicUsize = AtomicUsize::new(0);
     let mut ask = ASK.load(Ordering::Relaxed);
     if ask == 0 {
-        // SAFETY: dlsym with NUL-terminated names; the function was renamed in 3.13.
-        ask = unsafe {
-            let found = libc::dlsym(libc::RTLD_DEFAULT, c"Py_IsFinalizing".as_ptr());
-            if found.is_null() { libc::dlsym(libc::RTLD_DEFAULT, c"_Py_IsFinalizing".as_ptr()) } else { found }
-        } as usize;
+        // The function was renamed in 3.13.
+        let found = ffi::symbol(c"Py_IsFinalizing").or_else(|| ffi::symbol(c"_Py_IsFinalizing"));
+        ask = found.map_or(0, |found| found as usize);
         ASK.store(ask, Ordering::Relaxed);
     }
     // SAFETY: takes nothing, gives an int.

@@ -151,6 +151,19 @@ pub fn with<R>(work: impl FnOnce(&mut State, &Layout) -> R) -> Option<R> {
 /// The same where what is fixed is at hand.
 #[inline(always)]
 pub fn within<R>(fixed: &Fixed, work: impl FnOnce(&mut State, &Layout) -> R) -> Option<R> {
+    // SAFETY: exclusive by the gate; `work` does not come back here (module rule).
+    alone_in(fixed, || unsafe { (*GATE.state.get()).as_mut().map(|state| work(state, &fixed.layout)) }).flatten()
+}
+
+/// Runs `work` inside the gate, also when the state has gone.
+#[inline(always)]
+pub fn alone<R>(work: impl FnOnce() -> R) -> Option<R> {
+    alone_in(FIXED.get()?, work)
+}
+
+/// Under the GIL or the spin lock. `None` where this thread is inside already.
+#[inline(always)]
+fn alone_in<R>(fixed: &Fixed, work: impl FnOnce() -> R) -> Option<R> {
     if fixed.layout.free_threaded {
         let own = std::ptr::from_ref(crate::thread::current()) as usize;
         let mut spins = 0u32;
@@ -169,13 +182,12 @@ pub fn within<R>(fixed: &Fixed, work: impl FnOnce(&mut State, &Layout) -> R) -> 
         }
         GATE.owner.store(own, Ordering::Relaxed);
     }
-    // SAFETY: exclusive by the GIL or the spin lock; `work` does not come back here (module rule).
-    let result = unsafe { (*GATE.state.get()).as_mut().map(|state| work(state, &fixed.layout)) };
+    let result = work();
     if fixed.layout.free_threaded {
         GATE.owner.store(0, Ordering::Relaxed);
         GATE.held.store(false, Ordering::Release);
     }
-    result
+    Some(result)
 }
 
 /// In the child of a fork: no other thread is left that could hold the gate.

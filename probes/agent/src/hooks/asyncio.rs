@@ -6,7 +6,7 @@ use racetrace_probes::wire::Kind;
 
 use crate::ffi::{self, Obj, field};
 use crate::hooks::word::{Word, call_method};
-use crate::hooks::{Call, exchange_all, exchange_slot, of, waiting};
+use crate::hooks::{Call, exchange_all, exchange_slot, exchange_word, of, waiting};
 use crate::layout::{Layout, type_slot};
 use crate::names::Names;
 use crate::objects::type_info;
@@ -32,9 +32,7 @@ pub fn start(layout: &Layout, module: Obj) {
         exchange_all(layout, class, &[c"result", c"exception"], look_at);
         exchange_all(layout, class, &[c"done"], is_done);
     }
-    if let Some(original) = exchange_slot(layout, task, type_slot::INIT, task_init as *const () as usize) {
-        TASK_INIT.store(original, Ordering::Relaxed);
-    }
+    exchange_slot(layout, task, type_slot::INIT, task_init as *const () as usize, &TASK_INIT);
 }
 
 fn set_running_loop(call: &Call) -> Obj {
@@ -248,20 +246,10 @@ fn hook_awaiting(layout: &Layout, task: Obj) {
             return;
         }
         let class = layout.type_of(iterator);
-        if let Some(original) = exchange_slot(layout, class, type_slot::ITERNEXT, future_next as *const () as usize) {
-            ITER_NEXT.store(original, Ordering::Relaxed);
-        }
+        exchange_slot(layout, class, type_slot::ITERNEXT, future_next as *const () as usize, &ITER_NEXT);
         let methods: Obj = layout.slot(class, type_slot::AS_ASYNC);
         if !methods.is_null() {
-            let send: usize = field(methods, AM_SEND);
-            if send != 0 {
-                ITER_SEND.store(send, Ordering::Relaxed);
-                methods
-                    .add(AM_SEND)
-                    .cast::<AtomicUsize>()
-                    .as_ref()
-                    .inspect(|word| word.store(future_send as *const () as usize, Ordering::Release));
-            }
+            exchange_word(methods.add(AM_SEND).cast(), future_send as *const () as usize, &ITER_SEND);
         }
         ffi::Py_DecRef(iterator);
     }

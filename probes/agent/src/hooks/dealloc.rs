@@ -3,14 +3,16 @@
 //! Types with a destructor of their own (builtin and extension types) get another `tp_dealloc`; classes made in Python
 //! share `subtype_dealloc`, by which the interpreter recognises them, so they get another `tp_free`.
 
+use std::collections::HashSet;
 use std::ffi::c_void;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use crate::ffi::{self, Obj};
-use crate::layout::{Layout, type_slot};
+use crate::hooks::of;
+use crate::layout::{Layout, type_flag, type_slot};
 use crate::objects::ended;
 use crate::state;
-use crate::{object, table::Table};
+use crate::{interpreters, object, table::Table};
 
 type Destructor = unsafe extern "C-unwind" fn(Obj);
 type Free = unsafe extern "C-unwind" fn(*mut c_void);
@@ -30,6 +32,11 @@ macro_rules! frequent {
         )*
         fn frequent(class: Obj) -> Option<(Destructor, &'static AtomicUsize)> {
             $(if class == object!($type) { return Some(($hook, &$original)); })*
+            None
+        }
+        /// What one of these hooks stands for.
+        fn behind(hook: usize) -> Option<usize> {
+            $(if hook == $hook as *const () as usize { return Some($original.load(Ordering::Relaxed)); })*
             None
         }
     };
@@ -64,6 +71,9 @@ pub fn hook(layout: &Layout, class: Obj) -> bool {
             return true;
         }
         if destructor != other_ended as *const () as usize {
+            if is_shared(class, layout) && !share(class, destructor) {
+                return false;
+            }
             remember(class, destructor);
             set(layout, class, type_slot::DEALLOC, other_ended as *const () as usize);
         }
@@ -77,9 +87,7 @@ pub fn hook(layout: &Layout, class: Obj) -> bool {
 /// `class` is a type object and `value` fits the slot.
 pub unsafe fn set(layout: &Layout, class: Obj, slot: usize, value: usize) {
     // SAFETY: type objects are writable; a word-sized store is atomic on the supported processors.
-    unsafe {
-        class.add(slot + layout.header - 16).cast::<AtomicUsize>().as_ref().inspect(|word| word.store(value, Ordering::Release))
-    };
+    unsafe { AtomicUsize::from_ptr(layout.slot_of(class, slot)) }.store(value, Ordering::Release);
 }
 
 /// Originals of the less frequent types, by type.
@@ -87,6 +95,31 @@ struct Originals(std::cell::UnsafeCell<Option<Table>>);
 // SAFETY: only touched inside the gate.
 unsafe impl Sync for Originals {}
 static ORIGINALS: Originals = Originals(std::cell::UnsafeCell::new(None));
+
+/// Those of types that all interpreters of the process share, for where the gate is not to be used: written once each,
+/// type last.
+static SHARED: [(AtomicUsize, AtomicUsize); SHARED_MOST] = [const { (AtomicUsize::new(0), AtomicUsize::new(0)) }; SHARED_MOST];
+const SHARED_MOST: usize = 64;
+
+fn is_shared(class: Obj, layout: &Layout) -> bool {
+    // SAFETY: reads the flags of a type object.
+    unsafe { layout.slot::<u64>(class, type_slot::FLAGS) & type_flag::HEAPTYPE == 0 }
+}
+
+/// False when there is no room left.
+fn share(class: Obj, original: usize) -> bool {
+    let free = SHARED.iter().find(|(taken, _)| taken.load(Ordering::Relaxed) == 0);
+    free.is_some_and(|(taken, kept)| {
+        kept.store(original, Ordering::Relaxed);
+        taken.store(class as usize, Ordering::Release);
+        true
+    })
+}
+
+fn shared(class: Obj) -> Option<usize> {
+    let found = SHARED.iter().find(|(taken, _)| taken.load(Ordering::Acquire) == class as usize);
+    found.map(|(_, original)| original.load(Ordering::Relaxed))
+}
 
 fn remember(class: Obj, original: usize) {
     state::with(|_, _| {
@@ -97,9 +130,68 @@ fn remember(class: Obj, original: usize) {
 }
 
 fn original(class: Obj) -> Option<usize> {
+    if interpreters::is_other() {
+        return shared(class);
+    }
     // SAFETY: inside the gate.
-    state::with(|_, _| unsafe { &*ORIGINALS.0.get() }.as_ref().and_then(|table| table.get(class as u64)))?
-        .map(|word| word as usize)
+    let known = state::alone(|| unsafe { &*ORIGINALS.0.get() }.as_ref().and_then(|table| table.get(class as u64))).flatten();
+    known.map(|word| word as usize).or_else(|| shared(class))
+}
+
+/// That of the type itself or of the one that it got its destructor from.
+fn inherited(layout: &Layout, mut class: Obj) -> Option<usize> {
+    while !class.is_null() {
+        // SAFETY: `class` is a type object.
+        let (destructor, base): (usize, Obj) = unsafe { (layout.slot(class, type_slot::DEALLOC), layout.slot(class, 256)) };
+        if destructor == other_ended as *const () as usize
+            && let Some(original) = original(class)
+        {
+            return Some(original);
+        }
+        class = base;
+    }
+    None
+}
+
+/// Gives all types back what was there. Called with the GIL, outside of the gate.
+pub fn undo(layout: &Layout) {
+    let subclasses = of(object!(PyType_Type), c"__subclasses__");
+    let mut classes = vec![object!(PyBaseObject_Type)];
+    let (mut seen, mut lists) = (HashSet::new(), Vec::new());
+    while let Some(class) = classes.pop() {
+        if !seen.insert(class as usize) {
+            continue;
+        }
+        // SAFETY: types that live, for a list holds them; the calls run no Python code.
+        unsafe {
+            give_back(layout, class);
+            let list = ffi::PyObject_CallFunction(subclasses, c"O".as_ptr(), class);
+            if list.is_null() {
+                ffi::PyErr_Clear();
+                continue;
+            }
+            classes.extend((0..ffi::PyList_Size(list)).map(|index| ffi::PyList_GetItem(list, index)));
+            lists.push(list);
+        }
+    }
+    // SAFETY: references that the calls have given.
+    lists.into_iter().for_each(|list| unsafe { ffi::Py_DecRef(list) });
+}
+
+/// # Safety
+/// `class` is a type object.
+unsafe fn give_back(layout: &Layout, class: Obj) {
+    // SAFETY: said by the caller; what is put there was there.
+    unsafe {
+        let (destructor, free): (usize, usize) = (layout.slot(class, type_slot::DEALLOC), layout.slot(class, type_slot::FREE));
+        let ours = destructor == other_ended as *const () as usize;
+        if let Some(original) = if ours { inherited(layout, class) } else { behind(destructor) } {
+            set(layout, class, type_slot::DEALLOC, original);
+        }
+        if free == instance_freed as *const () as usize {
+            set(layout, class, type_slot::FREE, original(class).unwrap_or_else(|| default_free(layout, class)));
+        }
+    }
 }
 
 /// The destructor that all classes made in Python have.
@@ -151,16 +243,8 @@ unsafe extern "C-unwind" fn other_ended(object: Obj) {
     ended(object);
     let Some(fixed) = state::fixed() else { return };
     let layout = &fixed.layout;
-    let mut class = layout.type_of(object);
-    while !class.is_null() {
-        // SAFETY: `class` is a type object.
-        let (destructor, base): (usize, Obj) = unsafe { (layout.slot(class, type_slot::DEALLOC), layout.slot(class, 256)) };
-        if destructor == other_ended as *const () as usize
-            && let Some(original) = original(class)
-        {
-            // SAFETY: the function that was in this slot of this type.
-            return unsafe { std::mem::transmute::<usize, Destructor>(original)(object) };
-        }
-        class = base;
+    if let Some(original) = inherited(layout, layout.type_of(object)) {
+        // SAFETY: the function that was in this slot of this type.
+        unsafe { std::mem::transmute::<usize, Destructor>(original)(object) }
     }
 }

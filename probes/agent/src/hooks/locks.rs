@@ -39,12 +39,8 @@ pub fn start(layout: &Layout) {
     exchange_all(layout, rlock, &[c"_release_save"], release_all);
     exchange_all(layout, rlock, &[c"_acquire_restore"], acquire_again);
     exchange_all(layout, module, &[c"allocate_lock", c"allocate"], allocate);
-    if let Some(original) = exchange_slot(layout, lock, type_slot::NEW, lock_new as *const () as usize) {
-        LOCK_NEW.store(original, Ordering::Relaxed);
-    }
-    if let Some(original) = exchange_slot(layout, rlock, type_slot::NEW, rlock_new as *const () as usize) {
-        RLOCK_NEW.store(original, Ordering::Relaxed);
-    }
+    exchange_slot(layout, lock, type_slot::NEW, lock_new as *const () as usize, &LOCK_NEW);
+    exchange_slot(layout, rlock, type_slot::NEW, rlock_new as *const () as usize, &RLOCK_NEW);
 }
 
 /// A lock object is freed.

@@ -22,7 +22,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use crate::ffi::{self, METH_FASTCALL, METH_KEYWORDS, METH_METHOD, METH_NOARGS, METH_O, METH_VARARGS, MethodDef, Obj, field};
 use crate::layout::Layout;
-use crate::object;
+use crate::{interpreters, object, ring};
 
 /// A call of an exchanged method, whatever its calling convention.
 pub struct Call {
@@ -184,7 +184,7 @@ fn dispatch<const N: usize>(receiver: Obj, arguments: Arguments) -> Obj {
 fn dispatch_of<const N: usize>(receiver: Obj, class: Obj, arguments: Arguments) -> Obj {
     let exchange = &EXCHANGES[N];
     let call = Call { receiver, class, arguments, original: exchange.original.load(Ordering::Relaxed) };
-    if !crate::ring::recording() {
+    if !ring::recording() || interpreters::gives_way() {
         return call.go_on();
     }
     // SAFETY: a handler is stored before the method is exchanged.
@@ -278,8 +278,10 @@ pub fn exchange(layout: &Layout, callable: Obj, handler: Handler) -> bool {
     true
 }
 
-/// Puts every exchanged method back, unless somebody has exchanged it since.
-pub fn undo() {
+/// Puts everything exchanged back, unless somebody has exchanged it since.
+pub fn undo(layout: &Layout) {
+    undo_words();
+    dealloc::undo(layout);
     for exchange in EXCHANGES.iter().take(EXCHANGED.load(Ordering::Relaxed)) {
         let def = exchange.def.load(Ordering::Relaxed) as *mut MethodDef;
         let (ours, original) = (exchange.ours.load(Ordering::Relaxed), exchange.original.load(Ordering::Relaxed));
@@ -363,19 +365,46 @@ pub fn exchange_all(layout: &Layout, owner: Obj, names: &[&CStr], handler: Handl
     }
 }
 
-/// Exchanges a word-sized slot of a type, and gives the function that was there.
-pub fn exchange_slot(layout: &Layout, class: Obj, slot: usize, function: usize) -> Option<usize> {
-    if class.is_null() {
-        return None;
+/// Exchanges a word-sized slot of a type that stays, once `original` has what was there.
+pub fn exchange_slot(layout: &Layout, class: Obj, slot: usize, function: usize, original: &AtomicUsize) {
+    if !class.is_null() {
+        // SAFETY: `class` is a type object, `slot` a function slot of it, `function` of the slot's type.
+        unsafe { exchange_word(layout.slot_of(class, slot), function, original) }
     }
-    // SAFETY: `class` is a type object, `slot` a function slot of it, `function` of the slot's type.
-    unsafe {
-        let original: usize = layout.slot(class, slot);
-        if original == 0 || original == function {
-            return None;
-        }
-        dealloc::set(layout, class, slot, function);
-        Some(original)
+}
+
+/// # Safety
+/// At `word` is a function that the interpreter calls, of the same type as the new one, for as long as there is one.
+pub unsafe fn exchange_word(word: *mut usize, function: usize, original: &AtomicUsize) {
+    // SAFETY: said by the caller; a word-sized store is atomic on the supported processors.
+    let place = unsafe { AtomicUsize::from_ptr(word) };
+    let before = place.load(Ordering::Relaxed);
+    let free = WORDS.iter().find(|kept| kept.at.load(Ordering::Relaxed) == 0);
+    let Some(kept) = free.filter(|_| before != 0 && before != function) else { return };
+    kept.ours.store(function, Ordering::Relaxed);
+    kept.original.store(before, Ordering::Relaxed);
+    kept.at.store(word as usize, Ordering::Relaxed);
+    original.store(before, Ordering::Relaxed);
+    place.store(function, Ordering::Release);
+}
+
+/// An exchanged word: where it is, and what it was.
+struct Word {
+    at: AtomicUsize,
+    ours: AtomicUsize,
+    original: AtomicUsize,
+}
+
+/// More than there are.
+static WORDS: [Word; 8] =
+    [const { Word { at: AtomicUsize::new(0), ours: AtomicUsize::new(0), original: AtomicUsize::new(0) } }; 8];
+
+fn undo_words() {
+    for kept in WORDS.iter().filter(|kept| kept.at.load(Ordering::Relaxed) != 0) {
+        // SAFETY: a word of a type that stays.
+        let place = unsafe { AtomicUsize::from_ptr(kept.at.load(Ordering::Relaxed) as *mut usize) };
+        let (ours, original) = (kept.ours.load(Ordering::Relaxed), kept.original.load(Ordering::Relaxed));
+        let _ = place.compare_exchange(ours, original, Ordering::AcqRel, Ordering::Relaxed);
     }
 }
 

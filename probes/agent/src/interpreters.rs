@@ -1,0 +1,85 @@
+//! Which interpreter runs. Only the one that the agent was started in is watched: others may hold a GIL of their own, and
+//! so come upon what the agent keeps while it is being changed. They share method tables and builtin types with it, and
+//! thereby our hooks, which have to give way there. It knows nothing of what the hooks are for.
+
+use std::ptr::null_mut;
+use std::sync::atomic::{AtomicBool, AtomicPtr, AtomicUsize, Ordering};
+
+use racetrace_probes::wire::Kind;
+
+use crate::ffi::{self, Obj};
+use crate::{ring, state, thread};
+
+/// `PyInterpreterState *`.
+static WATCHED: AtomicPtr<u8> = AtomicPtr::new(null_mut());
+/// A function that gives the thread state, or null where there is none.
+static THREAD_STATE: AtomicUsize = AtomicUsize::new(0);
+
+unsafe extern "C-unwind" {
+    fn PyInterpreterState_Get() -> Obj;
+    fn PyInterpreterState_Head() -> Obj;
+    fn PyThreadState_GetInterpreter(thread: Obj) -> Obj;
+}
+
+/// From here on this interpreter is the watched one.
+pub fn start() {
+    // The function was renamed in 3.13.
+    let ask = ffi::symbol(c"PyThreadState_GetUnchecked").or_else(|| ffi::symbol(c"_PyThreadState_UncheckedGet"));
+    THREAD_STATE.store(ask.map_or(0, |ask| ask as usize), Ordering::Relaxed);
+    // SAFETY: called with a thread state attached.
+    WATCHED.store(unsafe { PyInterpreterState_Get() }, Ordering::Relaxed);
+}
+
+/// Is this another interpreter's thread? For hooks of what interpreters share; no others are met there.
+#[inline(always)]
+pub fn is_other() -> bool {
+    are_several() && runs_elsewhere()
+}
+
+/// The same, for hooks outside of the gate: says so, too, once.
+#[inline(always)]
+pub fn gives_way() -> bool {
+    if !are_several() {
+        return false;
+    }
+    let elsewhere = runs_elsewhere();
+    if !elsewhere {
+        tell();
+    }
+    elsewhere
+}
+
+/// A new one comes first in the list of all before anything of it runs.
+#[inline(always)]
+fn are_several() -> bool {
+    // SAFETY: reads a word of the runtime.
+    unsafe { PyInterpreterState_Head() != WATCHED.load(Ordering::Relaxed) }
+}
+
+#[cold]
+fn runs_elsewhere() -> bool {
+    let ask = THREAD_STATE.load(Ordering::Relaxed);
+    if ask == 0 {
+        return true;
+    }
+    // SAFETY: a function of the interpreter that takes nothing and never fails; then one that reads a field.
+    unsafe {
+        let current = std::mem::transmute::<usize, unsafe extern "C-unwind" fn() -> Obj>(ask)();
+        current.is_null() || PyThreadState_GetInterpreter(current) != WATCHED.load(Ordering::Relaxed)
+    }
+}
+
+#[cold]
+fn tell() {
+    static TOLD: AtomicBool = AtomicBool::new(false);
+    if !TOLD.swap(true, Ordering::Relaxed) {
+        thread::outermost(|| {
+            state::with(|state, _| {
+                let mut slot = ring::slot(Kind::NotWatched, thread::tid());
+                slot.word = state.names.text("sub-interpreters");
+                slot.a = u64::from(state.names.text("only a process's first interpreter is watched"));
+                ring::push(slot);
+            })
+        });
+    }
+}
