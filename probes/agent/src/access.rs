@@ -128,10 +128,13 @@ pub fn at_instruction(mut site: Site) -> Next {
         site.watch = number;
         match watch.operation {
             Operation::IterNext { iterator } => {
-                if iteration::may_rest(&site, site.at(iterator, watch.depth)) && !enters {
-                    return Next::Rest;
+                let object = site.at(iterator, watch.depth);
+                if !iteration::is_uneventful(&site, object) {
+                    if iteration::may_rest(&site, object) && !enters {
+                        return Next::Rest;
+                    }
+                    iteration::next(&site, iterator, watch.depth);
                 }
-                iteration::next(&site, iterator, watch.depth);
             }
             Operation::IterBegin { iterable } => next = iteration::begins(&site, iterable, watch.depth),
             _ if alone && variables::is_open(&site) => return touch_unless_at_rest(&site, watch),
