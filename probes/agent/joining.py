@@ -32,7 +32,7 @@ def _join(session):
     except OSError:
         return
     if _is_watched():
-        _note(session, "joined: it is watched by another racetrace already")
+        _note(session, "joined: it is watched by another racetrace, or has not noticed yet that the last one ended; try again in a moment")
     else:
         _start(session, _threads(), _TOOL)
 

@@ -96,16 +96,25 @@ threads[0].start()
 inside.wait()
 for thread in threads[1:]:
     thread.start()
+
+
+def answer():
+    for line in sys.stdin:
+        if line == "go\n":
+            go_on.set()
+        elif line == "state\n":
+            print("watched" if watched() else "as before", flush=True)
+        elif line == "leaks\n":
+            print("leaks" if leaks() else "tight", flush=True)
+        else:
+            return
+
+
+# The main thread does nothing but wait, as it does in many services.
 print("ready", flush=True)
-for line in sys.stdin:
-    if line == "go\n":
-        go_on.set()
-    elif line == "state\n":
-        print("watched" if watched() else "as before", flush=True)
-    elif line == "leaks\n":
-        print("leaks" if leaks() else "tight", flush=True)
-    else:
-        break
+answering = threading.Thread(target=answer, name="answers")
+answering.start()
+answering.join()
 done.set()
 for thread in threads:
     thread.join()

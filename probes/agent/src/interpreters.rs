@@ -2,6 +2,7 @@
 //! so come upon what the agent keeps while it is being changed. They share method tables and builtin types with it, and
 //! thereby our hooks, which have to give way there. It knows nothing of what the hooks are for.
 
+use std::ffi::{c_int, c_void};
 use std::ptr::null_mut;
 use std::sync::atomic::{AtomicBool, AtomicPtr, AtomicUsize, Ordering};
 
@@ -14,6 +15,8 @@ use crate::{ring, state, thread};
 static WATCHED: AtomicPtr<u8> = AtomicPtr::new(null_mut());
 /// A function that gives the thread state, or null where there is none.
 static THREAD_STATE: AtomicUsize = AtomicUsize::new(0);
+
+type PendingCall = extern "C-unwind" fn(*mut c_void) -> c_int;
 
 unsafe extern "C-unwind" {
     fn PyInterpreterState_Get() -> Obj;
@@ -28,6 +31,25 @@ pub fn start() {
     THREAD_STATE.store(ask.map_or(0, |ask| ask as usize), Ordering::Relaxed);
     // SAFETY: called with a thread state attached.
     WATCHED.store(unsafe { PyInterpreterState_Get() }, Ordering::Relaxed);
+}
+
+/// Has some thread of the watched interpreter make the call at its next safe point: whichever comes to one first, for the
+/// main thread may be waiting for the others. Without room for the call it is not made.
+pub fn call_later(function: PendingCall) {
+    unsafe extern "C-unwind" {
+        fn Py_AddPendingCall(function: PendingCall, argument: *mut c_void) -> c_int;
+    }
+    type Add = unsafe extern "C-unwind" fn(Obj, PendingCall, *mut c_void, c_int) -> c_int;
+    const BY_ANY_THREAD: c_int = 0;
+    // SAFETY: a function of ours, which stays loaded. The first way exists since 3.12, where processes can be joined.
+    unsafe {
+        match ffi::symbol(c"_PyEval_AddPendingCall") {
+            Some(add) => {
+                std::mem::transmute::<*mut c_void, Add>(add)(WATCHED.load(Ordering::Relaxed), function, null_mut(), BY_ANY_THREAD)
+            }
+            _ => Py_AddPendingCall(function, null_mut()),
+        };
+    }
 }
 
 /// Is this another interpreter's thread? For hooks of what interpreters share; no others are met there.

@@ -247,13 +247,9 @@ fn parent_of(pid: i32) -> Option<i32> {
 /// Nobody takes the records of a process that was joined any more: at the next safe point it is left as it was.
 #[cold]
 pub fn leave(fixed: &Fixed) {
-    unsafe extern "C-unwind" {
-        fn Py_AddPendingCall(function: extern "C-unwind" fn(*mut c_void) -> c_int, argument: *mut c_void) -> c_int;
-    }
     static LEFT: AtomicBool = AtomicBool::new(false);
     if fixed.is_joined() && !is_finalizing() && !LEFT.swap(true, Ordering::Relaxed) {
-        // SAFETY: a function of ours, which stays loaded; without room for it the process goes on as it is.
-        unsafe { Py_AddPendingCall(undo, std::ptr::null_mut()) };
+        interpreters::call_later(undo);
     }
 }
 
