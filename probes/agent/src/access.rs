@@ -122,22 +122,18 @@ pub fn at_instruction(mut site: Site) -> Next {
     let enters = entry.plan.enter == Some(site.offset);
     let mut next = Next::Watch;
     let watches = entry.watches(site.offset);
-    let alone = watches.len() == 1 && !enters;
-    for number in watches {
+    for number in watches.clone() {
         let Some(watch) = entry.plan.watches.get(number) else { break };
         site.watch = number;
         match watch.operation {
             Operation::IterNext { iterator } => {
-                let object = site.at(iterator, watch.depth);
-                if !iteration::is_uneventful(&site, object) {
-                    if iteration::may_rest(&site, object) && !enters {
-                        return Next::Rest;
-                    }
-                    iteration::next(&site, iterator, watch.depth);
+                if iteration::may_rest(&site, site.at(iterator, watch.depth)) && !enters {
+                    return Next::Rest;
                 }
+                iteration::next(&site, iterator, watch.depth);
             }
             Operation::IterBegin { iterable } => next = iteration::begins(&site, iterable, watch.depth),
-            _ if alone && variables::is_open(&site) => return touch_unless_at_rest(&site, watch),
+            _ if variables::is_open(&site) && watches.len() == 1 && !enters => return touch_unless_at_rest(&site, watch),
             _ => touch_watch(&site, watch),
         }
     }

@@ -9,7 +9,6 @@ use racetrace_probes::wire::{Kind, shape};
 use crate::access::{self, Next, Site};
 use crate::ffi::{Obj, field};
 use crate::layout::{Layout, type_flag, type_slot};
-use crate::met::Walk;
 use crate::objects::type_info;
 use crate::state;
 use crate::table::{Table, mix2};
@@ -256,34 +255,14 @@ pub fn next(site: &Site, iterator: Place, depth: u32) {
         let step = state::with(|state, _| state.iterations.next(id, site.thread.epoch(), index == 0));
         return asks(site, step, object, |_| id);
     }
-    let mut uneventful = true;
     for (iterator, container) in Walked::of(layout, object).each() {
         if layout.is_sole(container) {
-            uneventful = false;
             continue;
         }
         type_info(layout, layout.type_of(iterator));
         let step = state::with(|state, _| state.iterations.next(iterator as u64, site.thread.epoch(), false));
-        uneventful &= iterator == object && step == Some(Step::Uneventful);
         asks(site, step, container, |state| state.objects.identity(iterator));
     }
-    if uneventful {
-        site.met(|met, state| {
-            met.note_uneventful(walk(site, object, state.iterations.moves));
-            Some(())
-        });
-    }
-}
-
-fn walk(site: &Site, iterator: Obj, moves: u64) -> Walk {
-    Walk { iterator, thread: site.thread, epoch: site.thread.epoch(), moves }
-}
-
-/// Is it the iterator that was asked last, with nothing that happened since?
-#[inline(always)]
-pub fn is_uneventful(site: &Site, iterator: Obj) -> bool {
-    let same = site.met(|met, state| Some(met.is_uneventful(&walk(site, iterator, state.iterations.moves))));
-    same == Some(true) && !iterator.is_null()
 }
 
 /// Set in the ids of walks that have no iterator, and of those that a function makes.
@@ -342,22 +321,19 @@ pub struct Iterations {
     seen: Table,
     /// Counts changes of containers.
     changes: u64,
-    /// Counts these, and the ends of walks.
-    moves: u64,
 }
 
 impl Iterations {
     pub fn new() -> Iterations {
-        Iterations { seen: Table::new(1 << 12), changes: 1, moves: 1 }
+        Iterations { seen: Table::new(1 << 12), changes: 1 }
     }
 
     pub fn changed(&mut self) {
         self.changes += 1;
-        self.moves += 1;
     }
 
     pub fn ended(&mut self, iterator: Obj) {
-        self.moves += u64::from(self.seen.remove(iterator as u64).is_some());
+        self.seen.remove(iterator as u64);
     }
 
     /// `anew`: whatever was known under this id is over. The second element is always asked for aloud: from there on

@@ -9,7 +9,6 @@ use racetrace_probes::plan::{Operation, Watch};
 
 use crate::ffi::Obj;
 use crate::layout::{Layout, type_slot};
-use crate::thread::Thread;
 
 /// Between the beginning of a loop and its first step lie a few instructions at most (those of an inlined comprehension).
 const CLOSE: u32 = 16;
@@ -107,17 +106,6 @@ pub struct Met {
     class: Obj,
     version: u32,
     verdict: u8,
-    /// An iterator that was asked for an element when nothing had happened since the one before.
-    walk: Walk,
-}
-
-/// An iterator, the thread that asks it, and how much had happened.
-#[derive(Clone, Copy, PartialEq, Eq)]
-pub struct Walk {
-    pub iterator: Obj,
-    pub thread: *const Thread,
-    pub epoch: u32,
-    pub moves: u64,
 }
 
 impl Met {
@@ -132,7 +120,6 @@ impl Met {
         class: std::ptr::null_mut(),
         version: 0,
         verdict: 0,
-        walk: Walk { iterator: std::ptr::null_mut(), thread: std::ptr::null(), epoch: 0, moves: 0 },
     };
 
     /// The subject's id.
@@ -160,16 +147,6 @@ impl Met {
         (self.object, self.id, self.era) = (object, id, era);
         (self.key, self.key_era) = (key, key_era);
         self.cell = crate::recent::cell_of(object, key);
-    }
-
-    /// Has nothing happened since this was noted?
-    #[inline(always)]
-    pub fn is_uneventful(&self, walk: &Walk) -> bool {
-        self.walk == *walk
-    }
-
-    pub fn note_uneventful(&mut self, walk: Walk) {
-        self.walk = walk;
     }
 
     /// What was found out about instances of the class.

@@ -151,26 +151,36 @@ pub fn with<R>(work: impl FnOnce(&mut State, &Layout) -> R) -> Option<R> {
 /// The same where what is fixed is at hand.
 #[inline(always)]
 pub fn within<R>(fixed: &Fixed, work: impl FnOnce(&mut State, &Layout) -> R) -> Option<R> {
+    if !enter(fixed) {
+        return None;
+    }
     // SAFETY: exclusive by the gate; `work` does not come back here (module rule).
-    alone_in(fixed, || unsafe { (*GATE.state.get()).as_mut().map(|state| work(state, &fixed.layout)) }).flatten()
+    let result = unsafe { (*GATE.state.get()).as_mut().map(|state| work(state, &fixed.layout)) };
+    leave(fixed);
+    result
 }
 
 /// Runs `work` inside the gate, also when the state has gone.
-#[inline(always)]
 pub fn alone<R>(work: impl FnOnce() -> R) -> Option<R> {
-    alone_in(FIXED.get()?, work)
+    let fixed = FIXED.get()?;
+    if !enter(fixed) {
+        return None;
+    }
+    let result = work();
+    leave(fixed);
+    Some(result)
 }
 
-/// Under the GIL or the spin lock. `None` where this thread is inside already.
+/// Takes the gate: it is the GIL, or a spin lock. False where this thread is inside already.
 #[inline(always)]
-fn alone_in<R>(fixed: &Fixed, work: impl FnOnce() -> R) -> Option<R> {
+fn enter(fixed: &Fixed) -> bool {
     if fixed.layout.free_threaded {
         let own = std::ptr::from_ref(crate::thread::current()) as usize;
         let mut spins = 0u32;
         while GATE.held.compare_exchange_weak(false, true, Ordering::Acquire, Ordering::Relaxed).is_err() {
             // A look-up inside has freed an object whose end is noted: it would wait for itself.
             if GATE.owner.load(Ordering::Relaxed) == own {
-                return None;
+                return false;
             }
             spins += 1;
             if spins.is_multiple_of(SPINS) {
@@ -182,12 +192,15 @@ fn alone_in<R>(fixed: &Fixed, work: impl FnOnce() -> R) -> Option<R> {
         }
         GATE.owner.store(own, Ordering::Relaxed);
     }
-    let result = work();
+    true
+}
+
+#[inline(always)]
+fn leave(fixed: &Fixed) {
     if fixed.layout.free_threaded {
         GATE.owner.store(0, Ordering::Relaxed);
         GATE.held.store(false, Ordering::Release);
     }
-    Some(result)
 }
 
 /// In the child of a fork: no other thread is left that could hold the gate.
