@@ -142,3 +142,29 @@ fn a_process_that_outlives_the_command_is_not_waited_for_long() {
         nix::sys::signal::kill(nix::unistd::Pid::from_raw(pid), nix::sys::signal::Signal::SIGKILL).unwrap();
     });
 }
+
+/// Writes its record in two parts.
+const WRITER: &str = "
+    import sys
+    with open('log.txt', 'a') as log:
+        log.write(sys.argv[1] + ' was ')
+        log.flush()
+        log.write('here\\n')
+";
+
+#[test]
+fn children_of_one_shell_that_run_one_after_the_other_do_not_race() {
+    each_python(|python| {
+        let program = "
+            import os, subprocess, sys
+            os.system('%s writer.py a; %s writer.py b' % (sys.executable, sys.executable))
+            subprocess.run('%s writer.py c && %s writer.py d' % (sys.executable, sys.executable), shell=True, check=True)
+            with open('log.txt', 'a') as log:
+                log.write('that ')
+                log.flush()
+                log.write('is all\\n')
+        ";
+        let outcome = Session::new().file("writer.py", WRITER).file("app.py", program).python(python, &["app.py"]);
+        assert_eq!(outcome.races(), [""; 0], "{}", outcome.stderr);
+    });
+}

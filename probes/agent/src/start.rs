@@ -202,39 +202,21 @@ fn say_process(fixed: &Fixed) {
     state::with(|_, _| ring::push_blob_as_of(ring::slot(Kind::Process, thread::tid()), lines.as_bytes(), forked));
 }
 
-/// Between a process and one that is watched there may be so many others, such as shells.
-const MOST_BETWEEN: usize = 8;
-
-/// The nearest process above this one that has loaded this library too; else the one right above. A server that does nothing
-/// but fork on behalf of its own parent is passed over.
+/// The process right above this one; a server that does nothing but fork on behalf of its own parent is passed over.
 fn parent() -> i32 {
     // SAFETY: getppid cannot fail.
-    let right_above = unsafe { libc::getppid() };
-    let mut above = right_above;
-    if FORKED.load(Ordering::Relaxed) != 0 {
-        return if is_fork_server(above) { parent_of(above).unwrap_or(above) } else { above };
+    let above = unsafe { libc::getppid() };
+    match FORKED.load(Ordering::Relaxed) {
+        0 => above,
+        _ if is_fork_server(above) => parent_of(above).unwrap_or(above),
+        _ => above,
     }
-    for _ in 0..MOST_BETWEEN {
-        if above <= 1 {
-            break;
-        }
-        if std::fs::read(format!("/proc/{above}/maps")).is_ok_and(|maps| names_this_library(&maps)) {
-            return above;
-        }
-        above = parent_of(above).unwrap_or(0);
-    }
-    right_above
 }
 
 /// `python … -c 'from multiprocessing.forkserver import main; …'`
 fn is_fork_server(pid: i32) -> bool {
     const IMPORT: &[u8] = b"from multiprocessing.forkserver import main";
     std::fs::read(format!("/proc/{pid}/cmdline")).is_ok_and(|command| command.windows(IMPORT.len()).any(|part| part == IMPORT))
-}
-
-fn names_this_library(maps: &[u8]) -> bool {
-    const NAME: &[u8] = b"/racetrace_agent.so";
-    maps.split(|&byte| byte == b'\n').any(|line| line.ends_with(NAME))
 }
 
 /// The state and the parent's pid come behind the name, which is in brackets and may hold anything.

@@ -125,7 +125,7 @@ impl World {
         self.processes().filter(|(id, other)| *id != process && other.info.pid == pid).map(|(id, _)| id).last()
     }
 
-    /// Do both processes descend from one, so that all order between those that run at one time has been seen, or heard of?
+    /// Do both processes descend from one that is watched, so that all order between them has been seen, or heard of?
     pub(in crate::analysis) fn related(&self, a: ProcessId, b: ProcessId) -> bool {
         let root = |process: ProcessId| {
             let mut at = process;
@@ -135,9 +135,6 @@ impl World {
             }
             at
         };
-        // What started both need not be watched: a shell, say.
-        let above = |process: ProcessId| self.process(process)?.info.parent.filter(|pid| *pid > 1);
-        let (one, other) = (root(a), root(b));
-        one == other || above(one).is_some_and(|pid| above(other) == Some(pid))
+        a == b || root(a) == root(b)
     }
 }
