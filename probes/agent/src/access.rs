@@ -133,7 +133,14 @@ pub fn at_instruction(mut site: Site) -> Next {
                 iteration::next(&site, iterator, watch.depth);
             }
             Operation::IterBegin { iterable } => next = iteration::begins(&site, iterable, watch.depth),
-            _ if variables::is_open(&site) && watches.len() == 1 && !enters => return touch_unless_at_rest(&site, watch),
+            Operation::GlobalRead { .. }
+            | Operation::GlobalWrite { .. }
+            | Operation::GlobalDelete { .. }
+            | Operation::MethodCall { .. }
+                if variables::is_open(&site) && watches.len() == 1 && !enters =>
+            {
+                return touch_unless_at_rest(&site, watch);
+            }
             _ => touch_watch(&site, watch),
         }
     }
@@ -148,6 +155,7 @@ pub fn at_instruction(mut site: Site) -> Next {
 
 /// Of a watch that may turn out not to be needed.
 #[cold]
+#[inline(never)]
 fn touch_unless_at_rest(site: &Site, watch: &Watch) -> Next {
     if variables::rests(site) {
         return Next::Rest;
@@ -156,7 +164,7 @@ fn touch_unless_at_rest(site: &Site, watch: &Watch) -> Next {
     if variables::may_rest(site, watch) { Next::Rest } else { Next::Watch }
 }
 
-#[inline]
+#[inline(always)]
 fn touch_watch(site: &Site, watch: &Watch) {
     let depth = watch.depth;
     let at = |place: plan::Place| site.at(place, depth);
