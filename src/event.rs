@@ -288,6 +288,16 @@ pub enum Event {
         frame: FrameId,
     },
 
+    /// An object is put into a container, for whoever takes it out.
+    Offered {
+        item: ObjectId,
+        container: ObjectId,
+    },
+    /// One of those that were put in is taken out again.
+    Taken {
+        container: ObjectId,
+    },
+
     // ---- asyncio
     /// A coroutine object was dropped without ever having been run. `made` is where it was created.
     CoroutineDropped {

@@ -203,6 +203,10 @@ kinds! {
     /// `word` what in the memory that processes share, the same in all of them; `small` action (read or write), `stack`, `d`
     /// frame.
     Shared = 65,
+    /// Into the container `a` the object `b` is put that somebody has touched before.
+    Offered = 66,
+    /// Out of the container `a`, into which such objects were put, one is taken.
+    Taken = 67,
 }
 
 /// Tags of `short` in an `Access`: what the value in `c` / `word` is.

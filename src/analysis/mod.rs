@@ -30,6 +30,7 @@ pub mod history;
 pub mod interleaving;
 pub mod iteration;
 pub mod ledger;
+mod lent;
 #[cfg(test)]
 mod litmus;
 pub mod lock;

@@ -74,6 +74,13 @@ impl World {
             Event::Observe { channel } => self.observe(strand, *channel),
             Event::Put { channel, item } => self.put(strand, *channel, *item),
             Event::Got { channel, item } => self.got(strand, *channel, *item),
+            Event::Offered { item, container } => self.offer(strand, *item, *container),
+            Event::Taken { container } => {
+                let sequence = self.sequence();
+                if let Some(process) = self.process_mut(process) {
+                    process.lent.take(*container, strand, sequence);
+                }
+            }
             Event::JobBegin => {
                 if let Some(strand) = self.strands.get_mut(strand) {
                     strand.clock.publish();
@@ -116,6 +123,7 @@ impl World {
                 }
             }
             Event::Access(access) => {
+                self.get_hold(strand, process, access.object);
                 self.name_object(process, access);
                 self.note_access(strand, process, access);
             }
@@ -143,6 +151,7 @@ impl World {
                 if let Some(process) = self.process_mut(record.process) {
                     process.objects.remove(id);
                     process.channels.end(ChannelId(id.0));
+                    process.lent.end(*id);
                     let lock = process.locks.remove(id);
                     if let Some(lock) = lock {
                         self.lock_is_gone(lock);

@@ -6,6 +6,7 @@ use rustc_hash::{FxHashMap, FxHashSet};
 
 use super::clock::{Knowledge, Moment, Stamp, Told};
 use super::definitions::{Definitions, SiteId};
+use super::lent::Lent;
 use super::lock::LockId;
 use super::strand::StrandId;
 use crate::event::{ChannelId, KeyId, ObjectId, ProcessInfo, Shape, StackId, TaskId, TextId, ThreadToken, Tid};
@@ -29,6 +30,7 @@ pub struct Process {
     /// What it had done when it ended.
     pub(super) farewell: Option<Knowledge>,
     pub(super) channels: Channels,
+    pub(super) lent: Lent,
     pub(super) locks: FxHashMap<ObjectId, LockId>,
     /// Last moments of ended strands' chains that no other strand has taken over.
     pub(super) idle_chains: FxHashSet<Moment>,

@@ -5,12 +5,12 @@ use std::sync::atomic::Ordering;
 
 use racetrace_probes::method::{self, Owner, Part};
 use racetrace_probes::plan::{Operation, Place};
-use racetrace_probes::wire::{action, shape};
+use racetrace_probes::wire::{Kind, action, shape};
 
 use crate::access::{self, Key, Site, Touch, record};
 use crate::ffi::{self, Obj, field};
 use crate::layout::Layout;
-use crate::{iteration, object, variables};
+use crate::{iteration, object, ring, state, tasks, variables};
 
 pub fn is_container(kind: u8) -> bool {
     matches!(kind, shape::DICT | shape::LIST | shape::SET | shape::DEQUE | shape::QUEUE | shape::MAPPING)
@@ -133,6 +133,48 @@ pub fn method(site: &Site, depth: u32, call: &Operation) {
         action => action,
     };
     record(site, Touch { object: receiver, shape: info.shape, key: keyed.map_or(Key::Whole, Key::Item), action, value });
+    if matches!(info.shape, shape::LIST | shape::DEQUE | shape::SET) && action != action::READ {
+        passes_on(site, receiver, info.shape, argument(0));
+    }
+}
+
+/// What goes into a container may come out of it in another strand's hands.
+fn passes_on(site: &Site, container: Obj, kind: u8, item: Obj) {
+    let row = owner(kind).and_then(|owner| site.memory()?.methods.iter().find(|row| row.owner == owner));
+    let Some(row) = row else { return };
+    let slot = state::within(site.fixed, |state, _| {
+        let id = state.objects.known(container)?;
+        match row.touch {
+            method::Touch::Insert if !item.is_null() => {
+                let item = state.objects.known(item)?;
+                state.lenders.set(id, 1);
+                let mut slot = ring::slot(Kind::Offered, site.thread.tid());
+                (slot.a, slot.b) = (id, item);
+                Some(slot)
+            }
+            method::Touch::Remove if state.lenders.get(id).is_some() => {
+                let mut slot = ring::slot(Kind::Taken, site.thread.tid());
+                slot.a = id;
+                Some(slot)
+            }
+            _ => None,
+        }
+    });
+    if let Some(slot) = slot.flatten() {
+        tasks::say(site.thread, slot);
+    }
+}
+
+/// Whose methods such a container has.
+fn owner(kind: u8) -> Option<Owner> {
+    match kind {
+        shape::DICT | shape::MAPPING => Some(Owner::Dict),
+        shape::LIST => Some(Owner::List),
+        shape::SET => Some(Owner::Set),
+        shape::DEQUE => Some(Owner::Deque),
+        shape::QUEUE => Some(Owner::Queue),
+        _ => None,
+    }
 }
 
 /// The object that a call's callee is bound to, wherever the calling convention of the version has put it.
@@ -153,14 +195,7 @@ fn receiver_of(site: &Site, callable: Obj, receiver: Obj) -> Obj {
 
 /// What a method does to its container: which argument is the key, and the action. By the plan's table.
 fn effect(site: &Site, kind: u8, arguments: u32) -> Option<(Option<u32>, u8)> {
-    let owner = match kind {
-        shape::DICT | shape::MAPPING => Owner::Dict,
-        shape::LIST => Owner::List,
-        shape::SET => Owner::Set,
-        shape::DEQUE => Owner::Deque,
-        shape::QUEUE => Owner::Queue,
-        _ => return None,
-    };
+    let owner = owner(kind)?;
     let row = site.memory()?.methods.iter().find(|row| row.owner == owner)?;
     if arguments < u32::from(row.arguments.0) || arguments > u32::from(row.arguments.1) {
         return None;

@@ -47,6 +47,8 @@ pub struct State {
     pub inodes: Table,
     /// Files whose paths were said, by inode.
     pub named_files: Table,
+    /// Lists, deques and sets into which objects were put that somebody had touched.
+    pub lenders: Table,
 }
 
 /// What is fixed from the start on.
@@ -112,6 +114,7 @@ pub fn start(fixed: Fixed) -> bool {
             files: Table::new(1 << 13),
             inodes: Table::new(1 << 13),
             named_files: Table::new(1 << 13),
+            lenders: Table::new(1 << 12),
         });
     }
     true

@@ -6,7 +6,7 @@ use super::super::process::TaskState;
 use super::super::strand::{NewStrand, StrandId, UNKNOWN_NAME};
 use super::super::world::World;
 use super::HEIRS;
-use crate::event::{ChannelId, ProcessId, Record, StackId, TaskId, TextId};
+use crate::event::{ChannelId, ObjectId, ProcessId, Record, StackId, TaskId, TextId};
 
 impl World {
     pub(super) fn new_task(&mut self, parent: StrandId, task: TaskId, future: ChannelId, name: TextId, stack: StackId) {
@@ -161,6 +161,24 @@ impl World {
                 }
                 self.observe(strand, channel);
             }
+        }
+    }
+
+    pub(super) fn offer(&mut self, strand: StrandId, item: ObjectId, container: ObjectId) {
+        let sequence = self.sequence();
+        let Some(by) = self.strands.get_mut(strand) else { return };
+        let (stamp, process) = (by.clock.publish(), by.process);
+        if let Some(process) = self.process_mut(process) {
+            process.lent.put(item, container, strand, sequence, stamp);
+        }
+    }
+
+    /// What was taken out of a container is touched.
+    pub(super) fn get_hold(&mut self, strand: StrandId, process: ProcessId, object: ObjectId) {
+        let Some(process) = self.process_mut(process).filter(|process| !process.lent.is_empty()) else { return };
+        let at_once = process.info.free_threaded;
+        if let Some(stamp) = process.lent.touch(object, strand, at_once) {
+            self.join(strand, &stamp, None);
         }
     }
 

@@ -86,6 +86,8 @@ pub fn decode(slot: &Slot, kind: Kind, blob: Blob<'_>) -> Option<Event> {
         }
         Kind::Hear => Event::Hear,
         Kind::Shared => Event::Shared { what: text, writes: slot.small != action::READ, stack, frame },
+        Kind::Offered => Event::Offered { item: ObjectId(slot.b), container: ObjectId(slot.a) },
+        Kind::Taken => Event::Taken { container: ObjectId(slot.a) },
         Kind::ProcessName => Event::ProcessName { name: text },
         Kind::LoopWaited => Event::LoopWaited { nanoseconds: slot.a },
         Kind::Unsettled => Event::Unsettled,

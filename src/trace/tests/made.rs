@@ -154,9 +154,11 @@ fn event(numbers: &mut Numbers) -> Event {
         35 => Event::ProcessEnd { orderly: true },
         36 => Event::Test { name: numbers.pick(&[None, Some(text)]) },
         37 => Event::NotWatched { what: text, why: TextId(9) },
-        39 => match numbers.below(3) {
+        39 => match numbers.below(5) {
             0 => Event::ProcessName { name: text },
             1 => Event::Shared { what: text, writes: true, stack, frame },
+            2 => Event::Offered { item: object, container: ObjectId(numbers.id()) },
+            3 => Event::Taken { container: object },
             _ => Event::Hear,
         },
         40 => Event::Unsettled,

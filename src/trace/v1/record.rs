@@ -96,6 +96,8 @@ events! {
     49 Detail LoopWaited { nanoseconds }
     50 Names ProcessName { name }
     51 Detail Shared { what, writes, stack, frame }
+    52 Detail Offered { item, container }
+    53 Detail Taken { container }
 }
 
 /// The six low bits of the head byte are the event's tag.

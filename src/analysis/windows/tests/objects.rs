@@ -68,6 +68,34 @@ fn an_object_that_was_there_before_the_threads_is_not_handed_over() {
     t.is(&["read-modify-write Order.qty possible error"]);
 }
 
+/// One strand uses an object, puts it into a list, and touches it `again` or not; another takes something `out` of that list
+/// or not, and uses it.
+fn through_a_list(out: bool, again: bool) -> Litmus {
+    let mut t = Litmus::new();
+    let main = t.main();
+    let x = t.attribute("Trolley", "trips");
+    let list = t.container(Shape::List);
+    let code = t.code("Trolley.roll", rmw("self.trips"));
+    let (a, b) = (t.start(main, "A"), t.start(main, "B"));
+    t.both(a, code, x, 1);
+    t.by(a, Event::Offered { item: x.object, container: list.object });
+    if again {
+        t.both(a, code, x, 2);
+    }
+    if out {
+        t.by(b, Event::Taken { container: list.object });
+    }
+    t.both(b, code, x, 3);
+    t
+}
+
+#[test]
+fn what_is_taken_out_of_a_list_comes_after_what_was_done_before_it_was_put_in() {
+    through_a_list(true, false).is_silent();
+    through_a_list(false, false).is(&["read-modify-write Trolley.trips possible error"]);
+    through_a_list(true, true).is(&["read-modify-write Trolley.trips possible error"]);
+}
+
 #[test]
 fn construction_conflicts_with_nothing_until_the_object_escapes() {
     let mut t = Litmus::new();
