@@ -4,9 +4,11 @@
 //! first use and hold within one process; ids of different processes are unrelated. An object id stands for one
 //! lifetime of one object: an address that is freed and used again gets another id.
 
+mod file;
 pub mod origin;
 pub mod sample;
 
+pub use file::{OpenMode, PathEffect, WriteLevel};
 use serde::{Deserialize, Serialize};
 
 /// Number of a process within the session: 0, 1, 2 … in the order of appearance (not the kernel's pid).
@@ -466,39 +468,4 @@ pub enum Value {
     Text(TextId),
     /// Any other object: its identity within the process, and its type's name.
     Object(u64, TextId),
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum OpenMode {
-    Read,
-    /// Truncates or creates.
-    Write,
-    Append,
-    /// `r+`.
-    Update,
-    /// `x` / `O_EXCL`.
-    Exclusive,
-    /// It was open when it was first seen.
-    Found,
-}
-
-/// At which layer a write was seen: text (`TextIOWrapper.write`), buffered, or the system call (`FileIO`, `os.write`).
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub enum WriteLevel {
-    Text,
-    Buffered,
-    System,
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
-pub enum PathEffect {
-    /// Opened for reading: needs it to exist.
-    Open,
-    /// Opened for writing or created: changes it.
-    Create,
-    Remove,
-    /// Renamed away, or renamed onto.
-    Rename,
-    MakeDirectory,
-    Change,
 }

@@ -7,7 +7,7 @@
 //! | module | holds |
 //! |---|---|
 //! | [`world`], [`order`] | the state, and how events change it |
-//! | [`clock`], [`strand`], [`lock`], [`process`] | its parts |
+//! | [`clock`], [`strand`], [`lock`], [`lent`], [`process`] | its parts |
 //! | [`definitions`], [`naming`] | code, stacks, sites, names |
 //! | [`findings`] | what was found, once each |
 //! | [`windows`] | read-modify-write, check-then-act, plain unordered accesses |
