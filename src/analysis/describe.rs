@@ -50,17 +50,18 @@ pub fn names(world: &World, [one, other]: [StrandId; 2]) -> [String; 2] {
     let apart = process_of(world, one) != process_of(world, other);
     [one, other].map(|strand| {
         let name = name(world, strand);
-        match process_in_words(world, process_of(world, strand)).filter(|_| apart) {
-            Some(process) => format!("{name} of {process}"),
-            None => name,
-        }
+        if apart { with_process(world, strand, name) } else { name }
     })
 }
 
-/// `SpawnProcess-2`, or `process 4243`.
-pub fn process_in_words(world: &World, process: ProcessId) -> Option<String> {
-    let pid = world.process(process)?.info.pid;
-    Some(world.process_name(process).unwrap_or_else(|| format!("process {pid}")))
+/// `MainThread of SpawnProcess-2`, or `of process 4243`.
+pub fn with_process(world: &World, strand: StrandId, name: String) -> String {
+    let id = process_of(world, strand);
+    match (world.process_name(id), world.process(id)) {
+        (Some(process), _) => format!("{name} of {process}"),
+        (None, Some(process)) => format!("{name} of process {}", process.info.pid),
+        (None, None) => name,
+    }
 }
 
 /// `app.knife`, for a sentence and for a subject.

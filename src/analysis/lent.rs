@@ -14,7 +14,9 @@ const MOST: usize = 1 << 14;
 pub struct Lent {
     items: FxHashMap<ObjectId, Item>,
     /// When a strand took something out of a container for the last time.
-    takes: FxHashMap<(ObjectId, StrandId), u64>,
+    takes: FxHashMap<ObjectId, FxHashMap<StrandId, u64>>,
+    /// Of all containers together.
+    taken: usize,
 }
 
 #[derive(Debug)]
@@ -38,17 +40,19 @@ impl Lent {
     }
 
     pub fn take(&mut self, container: ObjectId, by: StrandId, sequence: u64) {
-        if self.takes.len() >= MOST {
+        if self.taken >= MOST {
             self.takes.clear();
+            self.taken = 0;
         }
-        self.takes.insert((container, by), sequence);
+        let before = self.takes.entry(container).or_default().insert(by, sequence);
+        self.taken += usize::from(before.is_none());
     }
 
     /// The strand touches an object. What whoever put it in had done by then, if this strand has got it from there. Without
     /// a GIL (`at_once`) what is told first need not have been first.
     pub fn touch(&mut self, object: ObjectId, by: StrandId, at_once: bool) -> Option<Stamp> {
         let item = self.items.get(&object).filter(|item| item.by != by)?;
-        let taken = *self.takes.get(&(item.container, by))?;
+        let taken = *self.takes.get(&item.container)?.get(&by)?;
         if taken < item.sequence && !at_once {
             return None;
         }
@@ -57,8 +61,6 @@ impl Lent {
 
     pub fn end(&mut self, object: ObjectId) {
         self.items.remove(&object);
-        if !self.takes.is_empty() {
-            self.takes.retain(|(container, _), _| *container != object);
-        }
+        self.taken -= self.takes.remove(&object).map_or(0, |by| by.len());
     }
 }

@@ -1,6 +1,7 @@
 //! A finding's timeline: its accesses in the order of time, with what the same strands did around them to the locks they
 //! held and to their event loop. It shows what was recorded, and decides nothing.
 
+use super::describe;
 use super::history::{Step, What};
 use super::lock::{Held, LockId};
 use super::naming;
@@ -93,17 +94,13 @@ fn around(world: &World, strand: StrandId, own: &[&Scene<'_>], all: &[Scene<'_>]
 /// Strands with one name are told apart by their processes, their threads, or by number.
 pub(super) fn names(world: &World, strands: &[StrandId]) -> Vec<String> {
     let reports: Vec<_> = strands.iter().map(|strand| world.strand_report(*strand)).collect();
-    let named = reports.iter().enumerate().map(|(index, report)| {
+    let named = reports.iter().zip(strands).enumerate().map(|(index, (report, strand))| {
         let same: Vec<_> = reports.iter().filter(|other| other.name == report.name).collect();
         let threads_differ = same.iter().filter(|other| other.tid == report.tid).count() == 1;
         let processes_differ = same.iter().filter(|other| other.pid == report.pid).count() == 1;
         match same.len() {
             1 => report.name.clone(),
-            _ if processes_differ => match (&report.process, report.pid) {
-                (Some(process), _) => format!("{} of {process}", report.name),
-                (None, Some(pid)) => format!("{} of process {pid}", report.name),
-                (None, None) => report.name.clone(),
-            },
+            _ if processes_differ => describe::with_process(world, *strand, report.name.clone()),
             _ if threads_differ => format!("{} (thread {})", report.name, report.tid),
             _ => format!("{} ({})", report.name, index + 1),
         }

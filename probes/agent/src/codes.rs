@@ -153,7 +153,7 @@ pub fn learn(fixed: &Fixed, code: Obj, globals: Obj) -> Option<&'static Entry> {
     let copy = copy(layout, code)?;
     let module = module_name(globals);
     let origin = origin(fixed, &copy.filename, &module);
-    let version = Version { minor: layout.minor, free_threaded: layout.free_threaded };
+    let version = layout.version();
     let plan = if origin == Origin::User && copy.bytecode.len() <= LONGEST && copy.name != "<module>"
         || origin == Origin::User && module == "__main__"
     {
@@ -228,6 +228,11 @@ pub fn learn(fixed: &Fixed, code: Obj, globals: Obj) -> Option<&'static Entry> {
     .flatten()
 }
 
+/// What is known of the code that a frame runs.
+pub fn of_frame(fixed: &Fixed, frame: Obj) -> Option<&'static Entry> {
+    learn(fixed, fixed.layout.code(frame), fixed.layout.globals(frame))
+}
+
 /// What the program's code says of variables.
 fn learn_variables(fixed: &Fixed, code: Obj, copy: &Code, module: &str) -> Whose {
     let whose = match copy.name.as_str() {
@@ -262,7 +267,7 @@ pub fn own_loop_changes(fixed: &Fixed, code: Obj, of: Origin) -> bool {
         return false;
     }
     let loops = copy.bytecode.chunks(2).any(|unit| unit.first() == Some(&FOR_ITER));
-    let version = Version { minor: layout.minor, free_threaded: layout.free_threaded };
+    let version = layout.version();
     loops && plan::plan(&copy, version).is_ok_and(|plan| walks_and_changes(&plan))
 }
 

@@ -3,7 +3,7 @@
 
 use std::sync::atomic::Ordering;
 
-use racetrace_probes::method::{self, Owner, Part};
+use racetrace_probes::method::{self, Method, Owner, Part};
 use racetrace_probes::plan::{Operation, Place};
 use racetrace_probes::wire::{Kind, action, shape};
 
@@ -106,7 +106,8 @@ pub fn method(site: &Site, depth: u32, call: &Operation) {
     if !is_container(info.shape) {
         return;
     }
-    let Some((key, action)) = effect(site, info.shape, *arguments) else { return };
+    let Some(row) = row(site, info.shape, *arguments) else { return };
+    let (key, action) = effect(row);
     let argument = |number: u32| match first {
         Some(Place::Stack(down)) if number < *arguments && *down > number => site.at(Place::Stack(down - number), depth),
         _ => std::ptr::null_mut(),
@@ -134,17 +135,15 @@ pub fn method(site: &Site, depth: u32, call: &Operation) {
     };
     record(site, Touch { object: receiver, shape: info.shape, key: keyed.map_or(Key::Whole, Key::Item), action, value });
     if matches!(info.shape, shape::LIST | shape::DEQUE | shape::SET) && action != action::READ {
-        passes_on(site, receiver, info.shape, argument(0));
+        passes_on(site, receiver, row.touch, argument(0));
     }
 }
 
 /// What goes into a container may come out of it in another strand's hands.
-fn passes_on(site: &Site, container: Obj, kind: u8, item: Obj) {
-    let row = owner(kind).and_then(|owner| site.memory()?.methods.iter().find(|row| row.owner == owner));
-    let Some(row) = row else { return };
+fn passes_on(site: &Site, container: Obj, how: method::Touch, item: Obj) {
     let slot = state::within(site.fixed, |state, _| {
         let id = state.objects.known(container)?;
-        match row.touch {
+        match how {
             method::Touch::Insert if !item.is_null() => {
                 let item = state.objects.known(item)?;
                 state.lenders.set(id, 1);
@@ -165,18 +164,6 @@ fn passes_on(site: &Site, container: Obj, kind: u8, item: Obj) {
     }
 }
 
-/// Whose methods such a container has.
-fn owner(kind: u8) -> Option<Owner> {
-    match kind {
-        shape::DICT | shape::MAPPING => Some(Owner::Dict),
-        shape::LIST => Some(Owner::List),
-        shape::SET => Some(Owner::Set),
-        shape::DEQUE => Some(Owner::Deque),
-        shape::QUEUE => Some(Owner::Queue),
-        _ => None,
-    }
-}
-
 /// The object that a call's callee is bound to, wherever the calling convention of the version has put it.
 fn receiver_of(site: &Site, callable: Obj, receiver: Obj) -> Obj {
     let layout = &site.fixed.layout;
@@ -193,13 +180,22 @@ fn receiver_of(site: &Site, callable: Obj, receiver: Obj) -> Obj {
     receiver
 }
 
-/// What a method does to its container: which argument is the key, and the action. By the plan's table.
-fn effect(site: &Site, kind: u8, arguments: u32) -> Option<(Option<u32>, u8)> {
-    let owner = owner(kind)?;
+/// The method that is called, in the plan's table, if such a container has it with so many arguments.
+fn row(site: &Site, kind: u8, arguments: u32) -> Option<&'static Method> {
+    let owner = match kind {
+        shape::DICT | shape::MAPPING => Owner::Dict,
+        shape::LIST => Owner::List,
+        shape::SET => Owner::Set,
+        shape::DEQUE => Owner::Deque,
+        shape::QUEUE => Owner::Queue,
+        _ => return None,
+    };
     let row = site.memory()?.methods.iter().find(|row| row.owner == owner)?;
-    if arguments < u32::from(row.arguments.0) || arguments > u32::from(row.arguments.1) {
-        return None;
-    }
+    (u32::from(row.arguments.0)..=u32::from(row.arguments.1)).contains(&arguments).then_some(row)
+}
+
+/// What a method does to its container: which argument is the key, and the action.
+fn effect(row: &Method) -> (Option<u32>, u8) {
     let key = match row.part {
         Part::Key(number) => Some(u32::from(number)),
         Part::Whole => None,
@@ -211,7 +207,7 @@ fn effect(site: &Site, kind: u8, arguments: u32) -> Option<(Option<u32>, u8)> {
         method::Touch::Insert | method::Touch::Remove | method::Touch::Update => action::UPDATE,
         method::Touch::Replace => action::REPLACE,
     };
-    Some((key, action))
+    (key, action)
 }
 
 /// `len(x)`, `getattr(x, name)`, `sum(x)` …: only when the callee really is the builtin of that name.

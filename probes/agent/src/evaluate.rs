@@ -50,7 +50,7 @@ pub fn start() {
             return;
         };
         let get = std::mem::transmute::<*mut c_void, unsafe extern "C-unwind" fn(Obj) -> *mut c_void>(get);
-        if get(interpreter()) != default {
+        if get(ffi::PyInterpreterState_Get()) != default {
             return;
         }
         ORIGINAL.store(default, Ordering::Release);
@@ -71,17 +71,12 @@ unsafe fn set(function: *mut c_void) -> bool {
     // SAFETY: a function of 3.11, called with the GIL.
     unsafe {
         let Some(set) = ffi::symbol(c"_PyInterpreterState_SetEvalFrameFunc") else { return false };
-        std::mem::transmute::<*mut c_void, unsafe extern "C-unwind" fn(Obj, *mut c_void)>(set)(interpreter(), function);
+        std::mem::transmute::<*mut c_void, unsafe extern "C-unwind" fn(Obj, *mut c_void)>(set)(
+            ffi::PyInterpreterState_Get(),
+            function,
+        );
     }
     true
-}
-
-fn interpreter() -> Obj {
-    unsafe extern "C-unwind" {
-        fn PyInterpreterState_Get() -> Obj;
-    }
-    // SAFETY: called with a thread state attached.
-    unsafe { PyInterpreterState_Get() }
 }
 
 /// What a frame needs.

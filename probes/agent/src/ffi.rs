@@ -67,6 +67,7 @@ unsafe extern "C-unwind" {
     pub fn PyObject_GenericGetAttr(object: Obj, name: Obj) -> Obj;
     pub fn PyObject_GenericSetAttr(object: Obj, name: Obj, value: Obj) -> c_int;
     pub fn _PyType_Lookup(class: Obj, name: Obj) -> Obj;
+    pub fn PyInterpreterState_Get() -> Obj;
     pub fn PyEval_SetTrace(function: *const c_void, argument: Obj);
 
     pub static mut PyBaseObject_Type: u8;

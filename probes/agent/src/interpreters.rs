@@ -19,7 +19,6 @@ static THREAD_STATE: AtomicUsize = AtomicUsize::new(0);
 type PendingCall = extern "C-unwind" fn(*mut c_void) -> c_int;
 
 unsafe extern "C-unwind" {
-    fn PyInterpreterState_Get() -> Obj;
     fn PyInterpreterState_Head() -> Obj;
     fn PyThreadState_GetInterpreter(thread: Obj) -> Obj;
 }
@@ -30,7 +29,7 @@ pub fn start() {
     let ask = ffi::symbol(c"PyThreadState_GetUnchecked").or_else(|| ffi::symbol(c"_PyThreadState_UncheckedGet"));
     THREAD_STATE.store(ask.map_or(0, |ask| ask as usize), Ordering::Relaxed);
     // SAFETY: called with a thread state attached.
-    WATCHED.store(unsafe { PyInterpreterState_Get() }, Ordering::Relaxed);
+    WATCHED.store(unsafe { ffi::PyInterpreterState_Get() }, Ordering::Relaxed);
 }
 
 /// Has some thread of the watched interpreter make the call at its next safe point: whichever comes to one first, for the

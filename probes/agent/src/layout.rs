@@ -1,6 +1,8 @@
 //! Where the fields are that the agent reads, by version. A table made once at the start; the offsets come from the
 //! headers of each version (`offsetof`), 64-bit. It reads no object.
 
+use racetrace_probes::version::Version;
+
 use crate::ffi::{self, Obj, field};
 use crate::object;
 
@@ -241,6 +243,11 @@ impl Layout {
     pub unsafe fn slot<T: Copy>(&self, class: Obj, offset: usize) -> T {
         // SAFETY: said by the caller; a free-threaded header is 16 bytes longer.
         unsafe { field(class, offset + self.header - 16) }
+    }
+
+    /// For what is worked out from bytecode.
+    pub fn version(&self) -> Version {
+        Version { minor: self.minor, free_threaded: self.free_threaded }
     }
 
     /// Where such a field is, if a word.

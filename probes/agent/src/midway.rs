@@ -4,7 +4,6 @@
 
 use std::rc::Rc;
 
-use racetrace_probes::version::Version;
 use racetrace_probes::wire::Kind;
 use racetrace_probes::within;
 
@@ -93,7 +92,7 @@ impl Blocks {
         if let Some((_, inside, takes)) = self.0.iter().find(|(known, ..)| *known == code) {
             return (Rc::clone(inside), *takes);
         }
-        let version = Version { minor: layout.minor, free_threaded: layout.free_threaded };
+        let version = layout.version();
         let copy = codes::copy(layout, code);
         let inside = copy.as_ref().and_then(|copy| within::with_blocks(copy, version).ok()).unwrap_or_default();
         let takes = copy.is_none_or(|copy| copy.names.iter().any(|name| takes_locks(name)));
@@ -143,14 +142,13 @@ fn innermost(layout: &Layout, tstate: Obj) -> Obj {
 }
 
 unsafe extern "C-unwind" {
-    fn PyInterpreterState_Get() -> Obj;
     fn PyInterpreterState_ThreadHead(interpreter: Obj) -> Obj;
     fn PyThreadState_Next(tstate: Obj) -> Obj;
 }
 
 fn first_thread() -> Obj {
     // SAFETY: called with a thread state attached.
-    unsafe { PyInterpreterState_ThreadHead(PyInterpreterState_Get()) }
+    unsafe { PyInterpreterState_ThreadHead(ffi::PyInterpreterState_Get()) }
 }
 
 fn running() -> Obj {

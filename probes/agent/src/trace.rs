@@ -141,7 +141,7 @@ fn look_at_callers() {
 fn prepare(fixed: &Fixed, frame_object: Obj) -> Option<&'static Entry> {
     // SAFETY: a frame object and its frame.
     let frame: Obj = unsafe { field(frame_object, FRAME) };
-    let entry = codes::learn(fixed, fixed.layout.code(frame), fixed.layout.globals(frame))?;
+    let entry = codes::of_frame(fixed, frame)?;
     let wanted = entry.origin == Origin::User && entry.is_watched();
     let alone = thread::current().other_tracer.get() == 0;
     // SAFETY: two flags of the frame object, one byte each.

@@ -11,7 +11,6 @@ use racetrace_probes::instruction::{Instructions, NOWHERE};
 use racetrace_probes::method;
 use racetrace_probes::opcode::Op;
 use racetrace_probes::plan::{Operation, Watch};
-use racetrace_probes::version::Version;
 use racetrace_probes::wire::action;
 
 use crate::access::Site;
@@ -172,7 +171,7 @@ pub fn second_strand(fixed: &Fixed, frame: Obj) {
     let Some(Some(body)) = first else { return };
     let Some(frame) = layout.frames(frame).take(1 << 10).find(|frame| layout.code(*frame) == body) else { return };
     let Some(code) = codes::copy(layout, body) else { return };
-    let Ok(instructions) = Instructions::decode(&code.bytecode, version(layout)) else { return };
+    let Ok(instructions) = Instructions::decode(&code.bytecode, layout.version()) else { return };
     let earliest = earliest(&instructions, &code.exception_table, layout.offset(frame, body));
     let names = names_of(layout, body);
     let stores = instructions.as_slice().iter().filter(|instruction| stores_global(instruction.op));
@@ -271,7 +270,7 @@ fn mention(layout: &Layout, code: Obj, whose: Whose, depth: u32, mentions: &mut 
         mentions.asks_queues |= utf8(name).is_some_and(|name| QUESTIONS.contains(&name));
     }
     let own = mentions.names.get_mut(first..).unwrap_or_default();
-    match codes::bytecode(code).and_then(|bytecode| Instructions::decode(&bytecode, version(layout)).ok()) {
+    match codes::bytecode(code).and_then(|bytecode| Instructions::decode(&bytecode, layout.version()).ok()) {
         Some(instructions) => {
             for instruction in instructions.as_slice() {
                 let what = stores(instruction.op, whose);
@@ -301,10 +300,6 @@ fn stores(op: Op, whose: Whose) -> u64 {
 
 fn stores_global(op: Op) -> bool {
     matches!(op, Op::StoreName | Op::DeleteName | Op::StoreGlobal | Op::DeleteGlobal)
-}
-
-fn version(layout: &Layout) -> Version {
-    Version { minor: layout.minor, free_threaded: layout.free_threaded }
 }
 
 fn names_of(layout: &Layout, code: Obj) -> Obj {

@@ -92,15 +92,10 @@ const STARTS: [&Chain; 2] = [
 
 /// Is it this function of the library that runs, called by this one?
 fn is_called_in(fixed: &Fixed, chain: &Chain) -> bool {
-    let layout = &fixed.layout;
-    let mut frame = tasks::current_frame(layout);
+    let mut frames = fixed.layout.frames(tasks::current_frame(&fixed.layout));
     chain.iter().all(|(module, qualname)| {
-        let entry = if frame.is_null() { None } else { codes::learn(fixed, layout.code(frame), layout.globals(frame)) };
-        let fits = entry.is_some_and(|entry| entry.module == *module && entry.qualname == *qualname);
-        if fits {
-            frame = layout.previous(frame);
-        }
-        fits
+        let entry = frames.next().and_then(|frame| codes::of_frame(fixed, frame));
+        entry.is_some_and(|entry| entry.module == *module && entry.qualname == *qualname)
     })
 }
 

@@ -70,13 +70,9 @@ struct Site {
 
 fn site(fixed: &Fixed) -> Option<Site> {
     let layout = &fixed.layout;
-    let mut frame = tasks::current_frame(layout);
     let mut tolerant = false;
-    for _ in 0..DEEPEST {
-        if frame.is_null() {
-            return None;
-        }
-        let entry = codes::learn(fixed, layout.code(frame), layout.globals(frame))?;
+    for frame in layout.frames(tasks::current_frame(layout)).take(DEEPEST) {
+        let entry = codes::of_frame(fixed, frame)?;
         match entry.origin {
             Origin::User => {
                 family::name_process();
@@ -87,7 +83,6 @@ fn site(fixed: &Fixed) -> Option<Site> {
             Origin::Standard if is_thin(&entry.module) => tolerant |= tolerates(layout, entry, frame),
             _ => return None,
         }
-        frame = layout.previous(frame);
     }
     None
 }
@@ -166,14 +161,14 @@ fn open_mode(text: &str) -> u8 {
 }
 
 fn opened(site: &Site, handle: Handle, path: &str, kind: u8) {
+    if !path.is_empty() {
+        state::with(|state, _| state.named_files.set(handle.inode, 1));
+    }
     say_open(site.slot(Kind::FileOpen), handle, path, kind);
 }
 
 fn say_open(mut slot: Slot, handle: Handle, path: &str, kind: u8) {
     (slot.a, slot.b, slot.c, slot.small) = (handle.file, handle.inode, handle.fd as u64, kind);
-    if !path.is_empty() {
-        state::with(|state, _| state.named_files.set(handle.inode, 1));
-    }
     say_path(slot, path);
 }
 

@@ -31,7 +31,7 @@ fn note(fixed: &Fixed, lock: &str) -> Option<()> {
     let layout = &fixed.layout;
     let accessor = accessor(fixed)?;
     let caller = layout.previous(accessor.frame);
-    if caller.is_null() || codes::learn(fixed, layout.code(caller), layout.globals(caller))?.origin != Origin::User {
+    if caller.is_null() || codes::of_frame(fixed, caller)?.origin != Origin::User {
         return None;
     }
     let value = layout.local(accessor.frame, 0);
@@ -58,19 +58,14 @@ fn note(fixed: &Fixed, lock: &str) -> Option<()> {
 
 fn accessor(fixed: &Fixed) -> Option<Accessor> {
     let layout = &fixed.layout;
-    let mut frame = tasks::current_frame(layout);
-    for _ in 0..=BETWEEN {
-        if frame.is_null() {
-            return None;
-        }
-        let entry = codes::learn(fixed, layout.code(frame), layout.globals(frame))?;
+    for frame in layout.frames(tasks::current_frame(layout)).take(BETWEEN + 1) {
+        let entry = codes::of_frame(fixed, frame)?;
         if let Some((action, attribute)) = meaning(entry) {
             return Some(Accessor { frame, action, attribute });
         }
         if !matches!(entry.module.as_str(), MODULE | "multiprocessing.synchronize") {
             return None;
         }
-        frame = layout.previous(frame);
     }
     None
 }

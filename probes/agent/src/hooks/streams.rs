@@ -92,7 +92,7 @@ fn pairs(call: &Call) -> Obj {
 fn is_of_an_event_loop(fixed: &Fixed) -> bool {
     let layout = &fixed.layout;
     let entries = layout.frames(tasks::current_frame(layout)).take(3);
-    let mut entries = entries.filter_map(|frame| codes::learn(fixed, layout.code(frame), layout.globals(frame)));
+    let mut entries = entries.filter_map(|frame| codes::of_frame(fixed, frame));
     entries.any(|entry| entry.module.starts_with("asyncio"))
 }
 

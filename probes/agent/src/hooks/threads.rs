@@ -138,14 +138,11 @@ fn tell_failure(function: Obj) {
         if PyErr_ExceptionMatches(PyExc_SystemExit) != 0 {
             return;
         }
-        let tell = libc::dlsym(libc::RTLD_DEFAULT, c"PyErr_FormatUnraisable".as_ptr());
-        if !tell.is_null() {
+        if let Some(tell) = ffi::symbol(c"PyErr_FormatUnraisable") {
             type Tell = unsafe extern "C-unwind" fn(*const std::ffi::c_char, ...);
             let tell = std::mem::transmute::<*mut std::ffi::c_void, Tell>(tell);
-            return tell(c"Exception ignored in thread started by %R".as_ptr(), function);
-        }
-        let tell = libc::dlsym(libc::RTLD_DEFAULT, c"_PyErr_WriteUnraisableMsg".as_ptr());
-        if !tell.is_null() {
+            tell(c"Exception ignored in thread started by %R".as_ptr(), function);
+        } else if let Some(tell) = ffi::symbol(c"_PyErr_WriteUnraisableMsg") {
             type Tell = unsafe extern "C-unwind" fn(*const std::ffi::c_char, Obj);
             std::mem::transmute::<*mut std::ffi::c_void, Tell>(tell)(c"in thread started by".as_ptr(), function);
         }
@@ -269,16 +266,11 @@ fn joined(fixed: &Fixed, token: u64) {
 /// the next request comes.
 fn only_tidies(fixed: &Fixed, frame: Obj) -> bool {
     const NEAR: usize = 6;
-    let mut at = frame;
-    for _ in 0..NEAR {
-        if at.is_null() {
-            return false;
-        }
-        let layout = &fixed.layout;
-        let Some(entry) = codes::learn(fixed, layout.code(at), layout.globals(at)) else { return false };
+    for at in fixed.layout.frames(frame).take(NEAR) {
+        let Some(entry) = codes::of_frame(fixed, at) else { return false };
         match entry.module.as_str() {
             "socketserver" => return entry.qualname.starts_with("_Threads.reap"),
-            "threading" => at = fixed.layout.previous(at),
+            "threading" => {}
             _ => return false,
         }
     }

@@ -78,6 +78,5 @@ pub(super) fn any() -> bool {
 fn is_of_tempfile(fixed: &Fixed) -> bool {
     let layout = &fixed.layout;
     let frame = tasks::current_frame(layout);
-    frame.is_null()
-        || codes::learn(fixed, layout.code(frame), layout.globals(frame)).is_none_or(|entry| entry.module == "tempfile")
+    frame.is_null() || codes::of_frame(fixed, frame).is_none_or(|entry| entry.module == "tempfile")
 }
