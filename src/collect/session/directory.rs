@@ -5,6 +5,7 @@ use std::ffi::{OsStr, OsString};
 use std::fs::File;
 use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt, chown};
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::{env, fs, io};
 
 use nix::sys::statvfs::{FsFlags, statvfs};
@@ -202,9 +203,13 @@ fn sweep(base: &Path) {
     }
 }
 
+/// No two sessions of a process have one name, be it one after the other: who still holds the path of an ended one must not
+/// meet another there.
 fn make(base: &Path) -> io::Result<(PathBuf, File)> {
+    static NUMBER: AtomicU64 = AtomicU64::new(0);
     let pid = std::process::id();
-    for number in 0..1000 {
+    for _ in 0..1000 {
+        let number = NUMBER.fetch_add(1, Ordering::Relaxed);
         let path = base.join(format!("{PREFIX}{pid}-{number}"));
         match private_directory(&path) {
             Ok(()) => {
