@@ -65,8 +65,12 @@ impl std::error::Error for DirectoryError {}
 impl SessionDirectory {
     /// Makes the directory at the first place that can hold it, with everything an interpreter needs in it.
     pub fn create() -> Result<Self, DirectoryError> {
+        Self::at_first_of(candidates())
+    }
+
+    fn at_first_of(candidates: Vec<PathBuf>) -> Result<Self, DirectoryError> {
         let mut tried = Vec::new();
-        for base in candidates() {
+        for base in candidates {
             sweep(&base);
             match usable(&base).and_then(|()| make(&base).map_err(|error| error.to_string())) {
                 Ok((path, lock)) => {
@@ -238,30 +242,39 @@ mod tests {
     use super::*;
     use std::os::unix::fs::PermissionsExt;
 
+    /// Apart from where other tests make and sweep at the same time.
+    fn place() -> tempfile::TempDir {
+        tempfile::tempdir().unwrap()
+    }
+
+    fn created_in(base: &Path) -> SessionDirectory {
+        SessionDirectory::at_first_of(vec![base.to_owned()]).unwrap()
+    }
+
     #[test]
     fn the_directory_is_private_complete_and_gone_at_the_end() {
-        let directory = SessionDirectory::create().unwrap();
+        let place = place();
+        let directory = created_in(place.path());
         let path = directory.path.clone();
         assert_eq!(fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o700);
         assert!(path.join("hook/sitecustomize.py").is_file());
         assert!(fs::read(path.join(AGENT_FILE)).unwrap().starts_with(b"\x7fELF"));
         assert!(directory.rings().is_dir() && directory.notes().is_dir());
         drop(directory);
-        assert!(!path.exists());
+        assert_eq!(fs::read_dir(place.path()).unwrap().count(), 0);
     }
 
     #[test]
     fn what_a_killed_session_left_behind_goes_with_the_next_one() {
-        let living = SessionDirectory::create().unwrap();
-        let base = living.path.parent().unwrap();
-        let dead = base.join("racetrace-killed-0");
+        let place = place();
+        let living = created_in(place.path());
+        let dead = place.path().join("racetrace-killed-0");
         private_directory(&dead).unwrap();
         fs::write(dead.join(LOCK), "").unwrap();
-        let foreign = base.join("racetrace-of-somebody");
+        let foreign = place.path().join("racetrace-of-somebody");
         fs::create_dir_all(&foreign).unwrap();
-        let next = SessionDirectory::create().unwrap();
+        let next = created_in(place.path());
         assert!(!dead.exists() && foreign.exists() && living.path.is_dir() && next.path.is_dir());
-        fs::remove_dir(foreign).unwrap();
     }
 
     #[test]
