@@ -9,10 +9,13 @@ use std::sync::atomic::{AtomicBool, AtomicPtr, AtomicUsize, Ordering};
 use racetrace_probes::wire::Kind;
 
 use crate::ffi::{self, Obj};
+use crate::layout::Layout;
 use crate::{ring, state, thread};
 
 /// `PyInterpreterState *`.
 static WATCHED: AtomicPtr<u8> = AtomicPtr::new(null_mut());
+/// Where the interpreter keeps which one it made last; null where that is not known, and has to be asked.
+static HEAD: AtomicPtr<AtomicPtr<u8>> = AtomicPtr::new(null_mut());
 /// A function that gives the thread state, or null where there is none.
 static THREAD_STATE: AtomicUsize = AtomicUsize::new(0);
 
@@ -24,12 +27,33 @@ unsafe extern "C-unwind" {
 }
 
 /// From here on this interpreter is the watched one.
-pub fn start() {
+pub fn start(layout: &Layout) {
     // The function was renamed in 3.13.
     let ask = ffi::symbol(c"PyThreadState_GetUnchecked").or_else(|| ffi::symbol(c"_PyThreadState_UncheckedGet"));
     THREAD_STATE.store(ask.map_or(0, |ask| ask as usize), Ordering::Relaxed);
     // SAFETY: called with a thread state attached.
     WATCHED.store(unsafe { ffi::PyInterpreterState_Get() }, Ordering::Relaxed);
+    HEAD.store(head(layout).unwrap_or(null_mut()), Ordering::Relaxed);
+}
+
+/// The place that `PyInterpreterState_Head` reads.
+fn head(layout: &Layout) -> Option<*mut AtomicPtr<u8>> {
+    /// `_PyRuntimeState` of 3.11 and 3.12 has it here.
+    const HEAD: usize = 40;
+    /// Later ones begin with this, and say in their sixth word where it is.
+    const COOKIE: [u8; 8] = *b"xdebugpy";
+    const SAYS_HEAD: usize = 5;
+    let runtime = ffi::symbol(c"_PyRuntime")?.cast::<u8>();
+    // SAFETY: the runtime's state is larger than that and aligned to words.
+    unsafe {
+        let offset = match layout.minor {
+            ..13 => HEAD,
+            _ if runtime.cast::<[u8; 8]>().read() == COOKIE => runtime.cast::<usize>().add(SAYS_HEAD).read(),
+            _ => return None,
+        };
+        let head = runtime.add(offset).cast::<AtomicPtr<u8>>();
+        ((*head).load(Ordering::Relaxed) == PyInterpreterState_Head()).then_some(head)
+    }
 }
 
 /// Has some thread of the watched interpreter make the call at its next safe point: whichever comes to one first, for the
@@ -73,8 +97,14 @@ pub fn gives_way() -> bool {
 /// A new one comes first in the list of all before anything of it runs.
 #[inline(always)]
 fn are_several() -> bool {
-    // SAFETY: reads a word of the runtime.
-    unsafe { PyInterpreterState_Head() != WATCHED.load(Ordering::Relaxed) }
+    // SAFETY: both read the same word of the runtime, which stays.
+    let head = unsafe {
+        match HEAD.load(Ordering::Relaxed).as_ref() {
+            Some(head) => head.load(Ordering::Relaxed),
+            None => PyInterpreterState_Head(),
+        }
+    };
+    head != WATCHED.load(Ordering::Relaxed)
 }
 
 #[cold]

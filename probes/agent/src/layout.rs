@@ -156,6 +156,20 @@ impl Layout {
         self.python_frame(unsafe { field(frame, self.frame_previous) })
     }
 
+    /// The frame before, be it one of the interpreter's own making; frames on the C stack are left out. Null at the end.
+    #[inline(always)]
+    pub fn frame_before(&self, mut frame: Obj) -> Obj {
+        // SAFETY: as in `python_frame`.
+        unsafe {
+            loop {
+                frame = field(frame, self.frame_previous);
+                if frame.is_null() || field::<u8>(frame, self.frame_owner) < OWNER_NOT_PYTHON {
+                    return frame;
+                }
+            }
+        }
+    }
+
     /// A frame and its callers, outwards.
     #[inline(always)]
     pub fn frames(&self, innermost: Obj) -> impl Iterator<Item = Obj> + '_ {
@@ -226,8 +240,14 @@ impl Layout {
 
     /// The generator or coroutine object that a frame belongs to.
     pub fn generator(&self, frame: Obj) -> Option<Obj> {
-        // SAFETY: `frame` is a live frame; a generator's frame lies inside the generator.
-        unsafe { (field::<u8>(frame, self.frame_owner) == OWNER_GENERATOR).then(|| frame.sub(self.generator_frame)) }
+        // SAFETY: a generator's frame lies inside the generator.
+        self.is_generators(frame).then(|| unsafe { frame.sub(self.generator_frame) })
+    }
+
+    #[inline(always)]
+    pub fn is_generators(&self, frame: Obj) -> bool {
+        // SAFETY: `frame` is a live frame.
+        unsafe { field::<u8>(frame, self.frame_owner) == OWNER_GENERATOR }
     }
 
     pub fn nlocalsplus(&self, code: Obj) -> usize {

@@ -31,19 +31,6 @@ struct Path {
     id: u32,
 }
 
-/// Odd numbers without a pattern (the first hexadecimal digits of pi).
-const OFFSET: u64 = 0x243f_6a88_85a3_08d3;
-const ODD: [(u64, u64); 8] = [
-    (0x1319_8a2e_0370_7345, 0xa409_3822_299f_31d1),
-    (0x082e_fa98_ec4e_6c89, 0x4528_21e6_38d0_1377),
-    (0xbe54_66cf_34e9_0c6d, 0xc0ac_29b7_c97c_50dd),
-    (0x3f84_d5b5_b547_0917, 0x9216_d5d9_8979_fb1b),
-    (0xd131_0ba6_98df_b5ad, 0x2ffd_72db_d01a_dfb7),
-    (0xb8e1_afed_6a26_7e97, 0xba7c_9045_f12c_7f99),
-    (0x24a1_9947_b391_6cf7, 0x0801_f2e2_858e_fc17),
-    (0x6369_20d8_7157_4e69, 0xa458_fea3_f493_3d7f),
-];
-
 const NOTHING: Path = Path { frames: 0, id: 0 };
 
 impl Stacks {
@@ -62,16 +49,19 @@ impl Stacks {
         self.paths.fill(NOTHING);
     }
 
-    /// The stack that ends in `frame` at byte `offset` of its code (`None`: where the frame itself says it is).
-    /// `Err` names a frame whose code is not known yet: learn it, outside the gate, and ask again.
+    /// The stack that ends in `frame` at byte `offset` of its code (`None`: where the frame itself says it is), if it was
+    /// asked for not long ago.
     #[inline]
+    pub fn known(&self, layout: &Layout, frame: Obj, offset: Option<u32>) -> Option<u32> {
+        let near = near(layout, frame, top_of(layout, frame, offset), offset.is_none());
+        let place = &self.recent[near as usize & (REMEMBERED - 1)];
+        (place.frames == near).then_some(place.id)
+    }
+
+    /// The same, found anew. `Err` names a frame whose code is not known yet: learn it, outside the gate, and ask again.
     fn id(&mut self, layout: &Layout, codes: &mut Codes, frame: Obj, offset: Option<u32>) -> Result<u32, Obj> {
-        let top = offset.unwrap_or_else(|| layout.offset(frame, layout.code(frame)));
+        let top = top_of(layout, frame, offset);
         let near = near(layout, frame, top, offset.is_none());
-        let place = near as usize & (REMEMBERED - 1);
-        if self.recent[place].frames == near {
-            return Ok(self.recent[place].id);
-        }
         let path = path(layout, frame, top, offset.is_none());
         let at = path as usize & (PATHS - 1);
         if self.paths[at].frames != path {
@@ -79,7 +69,7 @@ impl Stacks {
             self.paths[at] = Path { frames: path, id };
         }
         let id = self.paths[at].id;
-        self.recent[place] = Path { frames: near, id };
+        self.recent[near as usize & (REMEMBERED - 1)] = Path { frames: near, id };
         Ok(id)
     }
 
@@ -124,30 +114,31 @@ impl Stacks {
     }
 }
 
+#[inline(always)]
+fn top_of(layout: &Layout, frame: Obj, offset: Option<u32>) -> u32 {
+    offset.unwrap_or_else(|| layout.offset(frame, layout.code(frame)))
+}
+
 /// The innermost frames, in one word that tells them apart; never 0. Those of generators and coroutines, of which there may
 /// be many that do the same, stand for what they run; those of the thread itself also for themselves.
-#[inline]
+#[inline(always)]
 fn near(layout: &Layout, frame: Obj, top: u32, top_is_raw: bool) -> u64 {
-    let mut word = (u64::from(top) << 1 | u64::from(top_is_raw)).wrapping_mul(OFFSET) ^ layout.code(frame) as u64;
-    let mut at = frame;
+    let mut word = spread(u64::from(top) << 1 | u64::from(top_is_raw), layout.code(frame) as usize);
     let mut own = 0;
-    // A sum of products: none of them waits for another.
-    for depth in 0..DEEPEST {
-        let odd = ODD[depth % ODD.len()];
-        if depth > 0 {
-            if depth % ODD.len() == 0 {
-                word = mix(word);
-            }
-            word = word.wrapping_add((layout.instruction(at) as u64).wrapping_mul(odd.0));
-        }
-        if layout.generator(at).is_none() {
-            word = word.wrapping_add((at as u64).wrapping_mul(odd.1));
+    let mut at = frame;
+    for _ in 0..DEEPEST {
+        if !layout.is_generators(at) {
+            word = spread(word, at as usize);
             own += 1;
+            if own == CHECKED {
+                break;
+            }
         }
-        at = layout.previous(at);
-        if own == CHECKED || at.is_null() {
+        at = layout.frame_before(at);
+        if at.is_null() {
             break;
         }
+        word = spread(word, layout.instruction(at));
     }
     mix(word) | 1
 }
@@ -179,8 +170,15 @@ pub fn stack(fixed: &Fixed, frame: Obj, offset: Option<u32>) -> u32 {
     if frame.is_null() {
         return 0;
     }
+    let known = state::within(fixed, |state, layout| state.stacks.known(layout, frame, offset));
+    known.flatten().unwrap_or_else(|| stack_found(fixed, frame, offset))
+}
+
+#[cold]
+#[inline(never)]
+fn stack_found(fixed: &Fixed, frame: Obj, offset: Option<u32>) -> u32 {
     for _ in 0..=DEEPEST {
-        match state::with(|state, layout| state.stacks.id(layout, &mut state.codes, frame, offset)) {
+        match state::within(fixed, |state, layout| state.stacks.id(layout, &mut state.codes, frame, offset)) {
             Some(Ok(id)) => return id,
             Some(Err(unknown)) => {
                 let code = fixed.layout.code(unknown);

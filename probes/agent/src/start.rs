@@ -128,7 +128,7 @@ fn begin(args: Obj) -> Result<(), &'static str> {
     if !fixed.is_joined() {
         threads::introduce(0, "MainThread");
     }
-    interpreters::start();
+    interpreters::start(&fixed.layout);
     hooks::start(&fixed.layout);
     watch::start(fixed)?;
     if fixed.is_joined() {

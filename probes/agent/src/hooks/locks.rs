@@ -33,7 +33,8 @@ pub fn start(layout: &Layout) {
     LOCK_TYPE.store(lock as usize, Ordering::Relaxed);
     RLOCK_TYPE.store(rlock as usize, Ordering::Relaxed);
     for class in [lock, rlock] {
-        exchange_all(layout, class, &[c"acquire", c"acquire_lock", c"__enter__"], acquire);
+        exchange_all(layout, class, &[c"acquire", c"acquire_lock"], acquire);
+        exchange_all(layout, class, &[c"__enter__"], enters);
         exchange_all(layout, class, &[c"release", c"release_lock", c"__exit__"], release);
     }
     exchange_all(layout, rlock, &[c"_release_save"], release_all);
@@ -100,15 +101,21 @@ fn acquired(fixed: &Fixed, thread: &'static Thread, lock: Obj, patience: u8, at_
             return Outcome::Done;
         }
         let Some(frame) = frame(fixed, thread) else { return Outcome::Done };
-        let stack = stacks::stack(fixed, frame, None);
-        enter(fixed, thread, Taking { lock, stack, patience, at_once })
+        let taken = state::within(fixed, |state, layout| {
+            let stack = state.stacks.known(layout, frame, None)?;
+            Some(take(state, layout, thread, Taking { lock, stack, patience, at_once }))
+        });
+        match taken.flatten() {
+            Some(outcome) if outcome != Outcome::Unknown => outcome,
+            _ => enter(fixed, thread, Taking { lock, stack: stacks::stack(fixed, frame, None), patience, at_once }),
+        }
     });
     outcome.unwrap_or(Outcome::Done)
 }
 
-#[inline]
+#[cold]
 fn enter(fixed: &Fixed, thread: &'static Thread, taking: Taking) -> Outcome {
-    let take = || state::with(|state, layout| take(state, layout, thread, taking)).unwrap_or(Outcome::Done);
+    let take = || state::within(fixed, |state, layout| take(state, layout, thread, taking)).unwrap_or(Outcome::Done);
     match take() {
         Outcome::Unknown => {
             make_known(fixed, taking.lock);
@@ -128,17 +135,22 @@ fn released(fixed: &Fixed, thread: &'static Thread, lock: Obj) {
         if thread.loops() > 0 && frame(fixed, thread).is_none() {
             return;
         }
-        if state::with(|state, _| take_back(state, thread, lock)) == Some(true) {
-            return;
-        }
-        let Some(frame) = frame(fixed, thread) else { return };
-        let stack = stacks::stack(fixed, frame, None);
-        let leave = || state::with(|state, layout| leave(state, layout, thread, lock, stack));
-        if leave() == Some(Outcome::Unknown) {
-            make_known(fixed, lock);
-            leave();
+        if state::within(fixed, |state, _| take_back(state, thread, lock)) != Some(true) {
+            leaves(fixed, thread, lock);
         }
     });
+}
+
+/// The release of a lock that the ring was told of.
+#[inline(never)]
+fn leaves(fixed: &Fixed, thread: &'static Thread, lock: Obj) {
+    let Some(frame) = frame(fixed, thread) else { return };
+    let stack = stacks::stack(fixed, frame, None);
+    let leave = || state::within(fixed, |state, layout| leave(state, layout, thread, lock, stack));
+    if leave() == Some(Outcome::Unknown) {
+        make_known(fixed, lock);
+        leave();
+    }
 }
 
 /// Says something else about a lock, with the stack of the running thread.
@@ -253,24 +265,33 @@ fn is_taken(layout: &Layout, lock: Obj) -> bool {
 }
 
 fn acquire(call: &Call) -> Obj {
+    acquire_with(call, |fixed| patience(&fixed.layout, call))
+}
+
+/// `with`: without arguments.
+fn enters(call: &Call) -> Obj {
+    acquire_with(call, |_| FOREVER)
+}
+
+#[inline(always)]
+fn acquire_with(call: &Call, patience: impl FnOnce(&Fixed) -> u8) -> Obj {
     let Some(fixed) = state::fixed() else { return call.go_on() };
     if is_taken(&fixed.layout, call.receiver) {
-        return acquire_taken(fixed, call);
+        return acquire_taken(fixed, call, patience(fixed));
     }
     let result = call.go_on();
-    if result == object!(_Py_TrueStruct) {
-        let patience = patience(&fixed.layout, call);
-        if acquired(fixed, thread::current(), call.receiver, patience, false) == Outcome::Sentinel {
-            threads::joined_by_lock(fixed, call.receiver);
-        }
+    if result == object!(_Py_TrueStruct)
+        && acquired(fixed, thread::current(), call.receiver, patience(fixed), false) == Outcome::Sentinel
+    {
+        threads::joined_by_lock(fixed, call.receiver);
     }
     result
 }
 
 /// Somebody holds the lock: this is a join, or a wait, or a try that fails.
-fn acquire_taken(fixed: &Fixed, call: &Call) -> Obj {
+#[cold]
+fn acquire_taken(fixed: &Fixed, call: &Call, patience: u8) -> Obj {
     let lock = call.receiver;
-    let patience = patience(&fixed.layout, call);
     if patience == NEVER {
         return try_taken(fixed, call);
     }

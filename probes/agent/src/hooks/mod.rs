@@ -5,6 +5,7 @@
 //! that the interpreter has specialised, `with` statements.
 
 pub mod asyncio;
+mod call;
 pub mod dealloc;
 pub mod family;
 pub mod files;
@@ -18,147 +19,17 @@ pub mod waiting;
 pub mod word;
 
 use std::ffi::CStr;
+use std::ptr::null_mut;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use crate::ffi::{self, METH_FASTCALL, METH_KEYWORDS, METH_METHOD, METH_NOARGS, METH_O, METH_VARARGS, MethodDef, Obj, field};
 use crate::layout::Layout;
 use crate::{interpreters, object, ring};
 
-/// A call of an exchanged method, whatever its calling convention.
-pub struct Call {
-    pub receiver: Obj,
-    /// METH_METHOD: the class that defines the method; else null.
-    class: Obj,
-    arguments: Arguments,
-    original: usize,
-}
-
-#[derive(Clone, Copy)]
-enum Arguments {
-    /// Second parameter of METH_NOARGS and METH_O.
-    One(Obj, bool),
-    /// METH_VARARGS, with keywords or null.
-    Tuple(Obj, Obj, bool),
-    /// METH_FASTCALL: values, their number, names of the last ones or null, takes keywords.
-    Fast(*const Obj, isize, Obj, bool),
-}
+use call::Arguments;
+pub use call::Call;
 
 pub type Handler = fn(&Call) -> Obj;
-
-impl Call {
-    /// Calls the original.
-    pub fn go_on(&self) -> Obj {
-        // SAFETY: the original was exchanged for a function of the same convention, with which it is called here.
-        unsafe {
-            match self.arguments {
-                Arguments::One(argument, _) => {
-                    std::mem::transmute::<usize, ffi::CFunction>(self.original)(self.receiver, argument)
-                }
-                Arguments::Tuple(args, _, false) => {
-                    std::mem::transmute::<usize, ffi::CFunction>(self.original)(self.receiver, args)
-                }
-                Arguments::Tuple(args, kwargs, true) => {
-                    std::mem::transmute::<usize, ffi::KeywordFunction>(self.original)(self.receiver, args, kwargs)
-                }
-                Arguments::Fast(args, count, _, false) => {
-                    std::mem::transmute::<usize, ffi::FastFunction>(self.original)(self.receiver, args, count)
-                }
-                Arguments::Fast(args, count, names, true) if !self.class.is_null() => {
-                    type Function = unsafe extern "C-unwind" fn(Obj, Obj, *const Obj, isize, Obj) -> Obj;
-                    std::mem::transmute::<usize, Function>(self.original)(self.receiver, self.class, args, count, names)
-                }
-                Arguments::Fast(args, count, names, true) => {
-                    type Function = unsafe extern "C-unwind" fn(Obj, *const Obj, isize, Obj) -> Obj;
-                    std::mem::transmute::<usize, Function>(self.original)(self.receiver, args, count, names)
-                }
-            }
-        }
-    }
-
-    /// Calls the original with another first positional argument.
-    pub fn go_on_with_first(&self, first: Obj) -> Obj {
-        match self.arguments {
-            Arguments::Tuple(args, kwargs, keywords) => {
-                // SAFETY: copies a tuple; references are counted; the copy is given back.
-                unsafe {
-                    let size = ffi::PyTuple_Size(args);
-                    let copy = ffi::PyTuple_New(size);
-                    if copy.is_null() {
-                        return copy;
-                    }
-                    for index in 0..size {
-                        let item = if index == 0 { first } else { ffi::PyTuple_GetItem(args, index) };
-                        ffi::Py_IncRef(item);
-                        ffi::PyTuple_SetItem(copy, index, item);
-                    }
-                    let result = Call { arguments: Arguments::Tuple(copy, kwargs, keywords), ..*self }.go_on();
-                    ffi::Py_DecRef(copy);
-                    result
-                }
-            }
-            Arguments::Fast(args, count, names, keywords) => {
-                let named = if names.is_null() { 0 } else { unsafe { ffi::PyTuple_Size(names) } };
-                // SAFETY: `args` holds that many values.
-                let mut copy = unsafe { std::slice::from_raw_parts(args, (count + named) as usize) }.to_vec();
-                if let Some(place) = copy.first_mut() {
-                    *place = first;
-                }
-                Call { arguments: Arguments::Fast(copy.as_ptr(), count, names, keywords), ..*self }.go_on()
-            }
-            Arguments::One(..) => self.go_on(),
-        }
-    }
-
-    /// Is it called without any argument?
-    pub fn is_bare(&self) -> bool {
-        match self.arguments {
-            Arguments::One(argument, takes) => !takes || argument.is_null(),
-            // SAFETY: a tuple, a dict or null.
-            Arguments::Tuple(args, kwargs, _) => unsafe {
-                ffi::PyTuple_Size(args) == 0 && (kwargs.is_null() || ffi::PyDict_Size(kwargs) == 0)
-            },
-            Arguments::Fast(_, count, names, _) => count == 0 && names.is_null(),
-        }
-    }
-
-    /// Positional argument `number`, or the keyword argument of that name; null when absent.
-    pub fn argument(&self, number: isize, name: &CStr) -> Obj {
-        let nothing = std::ptr::null_mut();
-        // SAFETY: indexes are below the sizes asked for; results are borrowed for the time of the call.
-        unsafe {
-            match self.arguments {
-                Arguments::One(argument, takes) => {
-                    if takes && number == 0 {
-                        argument
-                    } else {
-                        nothing
-                    }
-                }
-                Arguments::Tuple(args, kwargs, _) => {
-                    if number < ffi::PyTuple_Size(args) {
-                        ffi::PyTuple_GetItem(args, number)
-                    } else if kwargs.is_null() {
-                        nothing
-                    } else {
-                        ffi::PyDict_GetItemString(kwargs, name.as_ptr())
-                    }
-                }
-                Arguments::Fast(args, count, names, _) => {
-                    if number < count {
-                        return *args.offset(number);
-                    }
-                    if names.is_null() {
-                        return nothing;
-                    }
-                    let wanted = name.to_str().ok();
-                    (0..ffi::PyTuple_Size(names))
-                        .find(|&index| crate::names::utf8(ffi::PyTuple_GetItem(names, index)) == wanted)
-                        .map_or(nothing, |index| *args.offset(count + index))
-                }
-            }
-        }
-    }
-}
 
 /// Most methods that can be exchanged.
 const MOST: usize = 128;
@@ -177,38 +48,41 @@ static EXCHANGES: [Exchange; MOST] = [const {
 }; MOST];
 static EXCHANGED: AtomicUsize = AtomicUsize::new(0);
 
-fn dispatch<const N: usize>(receiver: Obj, arguments: Arguments) -> Obj {
-    dispatch_of::<N>(receiver, std::ptr::null_mut(), arguments)
+/// The call is put together where it stays: to copy it right away would have the processor wait for what was only just
+/// written.
+#[inline(always)]
+fn dispatch<const N: usize>(receiver: Obj, class: Obj, arguments: Arguments) -> Obj {
+    let exchange = &EXCHANGES[N];
+    hand_over(exchange, &Call { receiver, class, arguments, original: exchange.original.load(Ordering::Relaxed) })
 }
 
-fn dispatch_of<const N: usize>(receiver: Obj, class: Obj, arguments: Arguments) -> Obj {
-    let exchange = &EXCHANGES[N];
-    let call = Call { receiver, class, arguments, original: exchange.original.load(Ordering::Relaxed) };
+#[inline(never)]
+fn hand_over(exchange: &Exchange, call: &Call) -> Obj {
     if !ring::recording() || interpreters::gives_way() {
         return call.go_on();
     }
     // SAFETY: a handler is stored before the method is exchanged.
     let handler: Handler = unsafe { std::mem::transmute(exchange.handler.load(Ordering::Relaxed)) };
-    handler(&call)
+    handler(call)
 }
 
 unsafe extern "C-unwind" fn none<const N: usize>(receiver: Obj, argument: Obj) -> Obj {
-    dispatch::<N>(receiver, Arguments::One(argument, false))
+    dispatch::<N>(receiver, null_mut(), Arguments::One(argument, false))
 }
 unsafe extern "C-unwind" fn one<const N: usize>(receiver: Obj, argument: Obj) -> Obj {
-    dispatch::<N>(receiver, Arguments::One(argument, true))
+    dispatch::<N>(receiver, null_mut(), Arguments::One(argument, true))
 }
 unsafe extern "C-unwind" fn tuple<const N: usize>(receiver: Obj, args: Obj) -> Obj {
-    dispatch::<N>(receiver, Arguments::Tuple(args, std::ptr::null_mut(), false))
+    dispatch::<N>(receiver, null_mut(), Arguments::Tuple(args, null_mut(), false))
 }
 unsafe extern "C-unwind" fn tuple_keywords<const N: usize>(receiver: Obj, args: Obj, kwargs: Obj) -> Obj {
-    dispatch::<N>(receiver, Arguments::Tuple(args, kwargs, true))
+    dispatch::<N>(receiver, null_mut(), Arguments::Tuple(args, kwargs, true))
 }
 unsafe extern "C-unwind" fn fast<const N: usize>(receiver: Obj, args: *const Obj, count: isize) -> Obj {
-    dispatch::<N>(receiver, Arguments::Fast(args, count, std::ptr::null_mut(), false))
+    dispatch::<N>(receiver, null_mut(), Arguments::Fast(args, count, null_mut(), false))
 }
 unsafe extern "C-unwind" fn fast_keywords<const N: usize>(receiver: Obj, args: *const Obj, count: isize, names: Obj) -> Obj {
-    dispatch::<N>(receiver, Arguments::Fast(args, count, names, true))
+    dispatch::<N>(receiver, null_mut(), Arguments::Fast(args, count, names, true))
 }
 unsafe extern "C-unwind" fn fast_method<const N: usize>(
     receiver: Obj,
@@ -217,7 +91,7 @@ unsafe extern "C-unwind" fn fast_method<const N: usize>(
     count: isize,
     names: Obj,
 ) -> Obj {
-    dispatch_of::<N>(receiver, class, Arguments::Fast(args, count, names, true))
+    dispatch::<N>(receiver, class, Arguments::Fast(args, count, names, true))
 }
 
 /// One function for each convention, for each exchange.
