@@ -1,20 +1,23 @@
-//! From an instruction about to be executed to records of the accesses it makes: finds the operands on the frame's value
-//! stack, decides whether they are a subject, and writes what is not redundant. It runs on the hot path: it allocates
-//! no Python object, runs no Python code and changes nothing.
+//! From an instruction about to be executed to the accesses it makes: finds the operands on the frame's value stack, and
+//! decides whether they are a subject. It runs on the hot path: it allocates no Python object, runs no Python code and
+//! changes nothing.
 
 use racetrace_probes::plan::{self, Operation, Watch};
-use racetrace_probes::wire::{Kind, Slot, action, shape};
+use racetrace_probes::wire::{Kind, action, shape};
 
 use crate::codes::Entry;
-use crate::ffi::{self, Obj, field};
+use crate::ffi::{self, Obj};
 use crate::layout::{Layout, type_slot};
-use crate::met::{self, Memory, Met};
-use crate::names::{KeyKind, key_id, utf8};
+use crate::met::{self, Memory, Met, NO_SLOT, Short, Way};
 use crate::objects::{TypeInfo, type_info};
-use crate::recent::{Candidate, Place, Verdict};
 use crate::state::{self, Fixed, State};
 use crate::thread::Thread;
-use crate::{containers, iteration, object, ring, stacks, tasks, variables};
+use crate::{containers, iteration, object, ring, variables};
+
+mod record;
+
+pub use record::record;
+use record::{is_repeated, record_anew};
 
 /// A frame at an instruction, with what is needed to find operands.
 #[derive(Clone, Copy)]
@@ -55,11 +58,18 @@ impl Site<'_> {
     /// The object at an operand's place; null when the place is not filled.
     #[inline(always)]
     pub fn at(&self, place: plan::Place, depth: u32) -> Obj {
+        // Most lie on the stack: a jump by a table would be longer than finding them.
+        if let plan::Place::Stack(down) = place {
+            let index = (self.entry.nlocalsplus + depth as usize).checked_sub(down as usize).filter(|_| down >= 1);
+            return index.map_or(std::ptr::null_mut(), |index| self.layout().local(self.frame, index));
+        }
+        self.beside_stack(place)
+    }
+
+    #[inline(never)]
+    fn beside_stack(&self, place: plan::Place) -> Obj {
         match place {
-            plan::Place::Stack(down) => match (self.entry.nlocalsplus + depth as usize).checked_sub(down as usize) {
-                Some(index) if down >= 1 => self.layout().local(self.frame, index),
-                _ => std::ptr::null_mut(),
-            },
+            plan::Place::Stack(_) => std::ptr::null_mut(),
             plan::Place::Local(slot) => self.layout().local(self.frame, slot as usize),
             plan::Place::Const(index) => self.tuple_item(self.entry.consts, index),
             plan::Place::Name(index) => self.tuple_item(self.entry.names, index),
@@ -80,11 +90,10 @@ impl Site<'_> {
         self.layout().owned_local(self.frame, index)
     }
 
+    /// An item of the code's names or constants: the index comes from its own bytecode, which the plan has checked.
     #[inline(always)]
     fn tuple_item(&self, tuple: Obj, index: u32) -> Obj {
-        let items = self.layout().header + if self.layout().minor >= 14 { 16 } else { 8 };
-        // SAFETY: the index comes from the code object's own bytecode, which the plan has checked against the tuple.
-        unsafe { field(tuple, items + 8 * index as usize) }
+        self.layout().tuple_item(tuple, index)
     }
 
     #[inline(always)]
@@ -100,8 +109,8 @@ impl Site<'_> {
         state::within(self.fixed, |state, _| work(unsafe { memory.get() }, state)).flatten()
     }
 
-    fn name(&self, index: u32) -> Key {
-        Key::Name(self.tuple_item(self.entry.names, index))
+    fn name(&self, index: u32) -> Obj {
+        self.tuple_item(self.entry.names, index)
     }
 }
 
@@ -116,8 +125,23 @@ pub enum Next {
 }
 
 /// An instruction with watches is about to run.
-#[inline]
+#[inline(always)]
 pub fn at_instruction(mut site: Site) -> Next {
+    let watches = site.entry.watches(site.offset);
+    if watches.len() == 1 && site.entry.plan.enter != Some(site.offset) {
+        site.watch = watches.start;
+        if let Some(short) = site.memory().and_then(|memory| memory.short.as_ref())
+            && (short.way != Way::Global || !variables::is_open(&site))
+        {
+            touch_short(&site, short);
+            return Next::Watch;
+        }
+    }
+    at_watches(site)
+}
+
+#[inline(never)]
+fn at_watches(mut site: Site) -> Next {
     let entry = site.entry;
     let enters = entry.plan.enter == Some(site.offset);
     let mut next = Next::Watch;
@@ -127,10 +151,13 @@ pub fn at_instruction(mut site: Site) -> Next {
         site.watch = number;
         match watch.operation {
             Operation::IterNext { iterator } => {
-                if iteration::may_rest(&site, site.at(iterator, watch.depth)) && !enters {
-                    return Next::Rest;
+                let object = site.at(iterator, watch.depth);
+                if !object.is_null() && !iteration::is_uneventful(&site, object) {
+                    if iteration::may_rest(&site, object) && !enters {
+                        return Next::Rest;
+                    }
+                    iteration::next(&site, iterator, watch.depth);
                 }
-                iteration::next(&site, iterator, watch.depth);
             }
             Operation::IterBegin { iterable } => next = iteration::begins(&site, iterable, watch.depth),
             Operation::GlobalRead { .. }
@@ -145,12 +172,32 @@ pub fn at_instruction(mut site: Site) -> Next {
         }
     }
     if enters {
-        let mut slot = ring::slot(Kind::Enter, site.thread.tid());
-        slot.d = site.frame as u64;
-        slot.word = entry.id;
-        state::with(|state, layout| state.say(layout, site.thread, slot));
+        say_entered(&site);
     }
     next
+}
+
+/// One of the common ways to touch something.
+#[inline(always)]
+fn touch_short(site: &Site, short: &Short) {
+    let slot = |slot: u32| match slot {
+        NO_SLOT => std::ptr::null_mut(),
+        slot => site.layout().local(site.frame, slot as usize),
+    };
+    let value = slot(short.value);
+    match short.way {
+        Way::Global => global(site, short.name, short.action, value),
+        Way::Attribute => attribute(site, slot(short.object), Key::Name(short.name), short.action, value),
+        Way::Item => containers::item(site, slot(short.object), slot(short.key), short.action, value),
+    }
+}
+
+#[inline(never)]
+fn say_entered(site: &Site) {
+    let mut slot = ring::slot(Kind::Enter, site.thread.tid());
+    slot.d = site.frame as u64;
+    slot.word = site.entry.id;
+    state::within(site.fixed, |state, layout| state.say(layout, site.thread, slot));
 }
 
 /// Of a watch that may turn out not to be needed.
@@ -169,20 +216,20 @@ fn touch_watch(site: &Site, watch: &Watch) {
     let depth = watch.depth;
     let at = |place: plan::Place| site.at(place, depth);
     match &watch.operation {
-        Operation::GlobalRead { name } => global(site, *name, action::READ, std::ptr::null_mut()),
-        Operation::GlobalWrite { name, value } => global(site, *name, action::WRITE, at(*value)),
-        Operation::GlobalDelete { name } => global(site, *name, action::DELETE, std::ptr::null_mut()),
+        Operation::GlobalRead { name } => global(site, site.name(*name), action::READ, std::ptr::null_mut()),
+        Operation::GlobalWrite { name, value } => global(site, site.name(*name), action::WRITE, at(*value)),
+        Operation::GlobalDelete { name } => global(site, site.name(*name), action::DELETE, std::ptr::null_mut()),
         Operation::CellRead { slot } => cell(site, *slot, action::READ, std::ptr::null_mut()),
         Operation::CellWrite { slot, value } => cell(site, *slot, action::WRITE, at(*value)),
         Operation::CellDelete { slot } => cell(site, *slot, action::DELETE, std::ptr::null_mut()),
         Operation::AttributeRead { object, name } => {
-            attribute(site, at(*object), site.name(*name), action::READ, std::ptr::null_mut())
+            attribute(site, at(*object), Key::Name(site.name(*name)), action::READ, std::ptr::null_mut())
         }
         Operation::AttributeWrite { object, name, value } => {
-            attribute(site, at(*object), site.name(*name), action::WRITE, at(*value));
+            attribute(site, at(*object), Key::Name(site.name(*name)), action::WRITE, at(*value));
         }
         Operation::AttributeDelete { object, name } => {
-            attribute(site, at(*object), site.name(*name), action::DELETE, std::ptr::null_mut())
+            attribute(site, at(*object), Key::Name(site.name(*name)), action::DELETE, std::ptr::null_mut())
         }
         Operation::ItemRead { container, key } => {
             containers::item(site, at(*container), at(*key), action::READ, std::ptr::null_mut())
@@ -210,16 +257,19 @@ fn touch_watch(site: &Site, watch: &Watch) {
     }
 }
 
-fn global(site: &Site, name: u32, action: u8, value: Obj) {
+fn global(site: &Site, name: Obj, action: u8, value: Obj) {
     let globals = site.layout().globals(site.frame);
-    // What was once a global is one, even while it is missing.
-    if action == action::READ
-        && site.met(|met, state| met.id(globals, state.objects.era(globals))).is_none()
-        && !has_item(globals, site.tuple_item(site.entry.names, name))
-    {
-        return; // a builtin
+    let touch = Touch { object: globals, shape: shape::MODULE, key: Key::Name(name), action, value };
+    if globals.is_null() || is_repeated(site, &touch) {
+        return;
     }
-    record(site, Touch { object: globals, shape: shape::MODULE, key: site.name(name), action, value });
+    // What was once a global is one, even while it is missing.
+    let is_builtin = action == action::READ
+        && site.met(|met, state| met.id(globals, state.objects.era(globals))).is_none()
+        && !has_item(globals, name);
+    if !is_builtin {
+        record_anew(site, &touch);
+    }
 }
 
 fn has_item(dict: Obj, key: Obj) -> bool {
@@ -296,95 +346,6 @@ fn is_data(layout: &Layout, class: Obj, name: Obj) -> bool {
     // SAFETY: reads a slot of a type object.
     let computed = unsafe { layout.slot::<usize>(kind, type_slot::DESCR_SET) } != 0;
     kind == object!(PyMemberDescr_Type) || !computed
-}
-
-/// Writes an access unless it is redundant.
-#[inline]
-pub fn record(site: &Site, touch: Touch) {
-    if touch.object.is_null() {
-        return;
-    }
-    let strand = tasks::strand(site.fixed, site.thread, site.frame);
-    let mut slot = ring::slot(Kind::Access, site.thread.tid());
-    let judged = state::within(site.fixed, |state, layout| judge(state, layout, site, strand, &touch, &mut slot)).flatten();
-    if let Some(place) = judged {
-        slot.stack = stacks::stack(site.fixed, site.frame, Some(site.offset));
-        state::within(site.fixed, |state, layout| {
-            state.recent.recorded(place, slot.stack);
-            if site.thread.pending.get().is_some() {
-                state.settle(layout, site.thread);
-            }
-            ring::push(slot);
-        });
-    }
-}
-
-/// Fills the record in. Where it is to be noted that it was written, unless it is redundant.
-#[inline]
-fn judge(state: &mut State, layout: &Layout, site: &Site, strand: u64, touch: &Touch, slot: &mut Slot) -> Option<Place> {
-    let (object, key, cell) = subject(state, layout, site, touch)?;
-    (slot.a, slot.b, slot.small) = (object, key, touch.action);
-    slot.d = site.frame as u64;
-    if touch.action != action::READ {
-        (slot.short, slot.word, slot.c) = state.names.value(layout, touch.value);
-        if touch.shape >= shape::DICT {
-            state.iterations.changed();
-        }
-    }
-    let place = u64::from(site.entry.id) << 32 | u64::from(site.offset);
-    match state.recent.judge(cell, &Candidate { thread: site.thread, strand, site: place, slot }) {
-        Verdict::Record(place) => {
-            if state.recent.is_crowded {
-                state.recent.deal_anew();
-                state.names.era += 1;
-            }
-            Some(place)
-        }
-        Verdict::Drop => None,
-    }
-}
-
-/// The ids of object and key, and their cell in `recent`.
-#[inline]
-fn subject(state: &mut State, layout: &Layout, site: &Site, touch: &Touch) -> Option<(u64, u64, u32)> {
-    // SAFETY: inside the gate, and not kept.
-    let met = unsafe { site.memory()?.get() };
-    let (key, of, kind) = match touch.key {
-        Key::Whole => (0, std::ptr::null_mut(), KeyKind::Item),
-        Key::Item(key) if touch.shape != shape::MODULE => (key_id(layout, key, KeyKind::Item), key, KeyKind::Item),
-        Key::Name(name) => {
-            let known = met.key_of(name).unwrap_or_else(|| key_id(layout, name, KeyKind::Name));
-            (known, name, KeyKind::Name)
-        }
-        Key::Computed(name) | Key::Item(name) => (key_id(layout, name, KeyKind::Name), name, KeyKind::Name),
-    };
-    if let Some(id) = met.id(touch.object, state.objects.era(touch.object))
-        && met.has_key(key, state.names.era)
-    {
-        return Some((id, key, met.cell));
-    }
-    let label = if touch.shape == shape::MODULE && state.objects.known(touch.object).is_none() {
-        module_label(touch.object)
-    } else {
-        None
-    };
-    let object = state.objects.id(layout, &mut state.names, touch.object, touch.shape, label);
-    if object == 0 {
-        return None;
-    }
-    if key != 0 {
-        state.names.define(layout, key, of, kind);
-    }
-    met.meet(touch.object, object, state.objects.era(touch.object), key, state.names.era);
-    if let Key::Name(name) = touch.key {
-        met.remember_name(name, key);
-    }
-    Some((object, key, met.cell))
-}
-
-fn module_label(globals: Obj) -> Option<&'static str> {
-    // SAFETY: `globals` is a dict; the result is borrowed. The text is interned by its module for as long as it lives.
-    utf8(unsafe { ffi::PyDict_GetItemString(globals, c"__name__".as_ptr()) })
 }
 
 /// What a type says about containers, for the current site.

@@ -10,7 +10,7 @@ use racetrace_probes::version::Version;
 use racetrace_probes::wire::{self, Kind, Origin};
 
 use crate::ffi::{self, Obj, field};
-use crate::met::Memory;
+use crate::met::{Frames, Memory};
 use crate::names::utf8;
 use crate::state::{self, Fixed};
 use crate::sync::{self, Role};
@@ -162,7 +162,12 @@ pub fn learn(fixed: &Fixed, code: Obj, globals: Obj) -> Option<&'static Entry> {
         Plan::default()
     };
     let is_body = origin == Origin::User && learn_variables(fixed, code, &copy, &module) == Whose::Body;
-    let memories = Memory::all(&plan.watches);
+    // SAFETY: the reference is kept for good; names and consts live as long as the code.
+    let (names, consts, flags) = unsafe {
+        ffi::Py_IncRef(code);
+        (field(code, layout.code_names), field(code, layout.code_consts), field::<u32>(code, layout.code_flags))
+    };
+    let memories = Memory::all(&plan.watches, Frames { layout, nlocalsplus: layout.nlocalsplus(code), names });
     let mut index = vec![(0, 0); if plan.watches.is_empty() { 0 } else { copy.bytecode.len() / 2 + 1 }];
     for (number, watch) in plan.watches.iter().enumerate().take(usize::from(u16::MAX) - 1) {
         // The beginning of a loop says nothing that its first step does not, unless that step may not be watched.
@@ -176,11 +181,6 @@ pub fn learn(fixed: &Fixed, code: Obj, globals: Obj) -> Option<&'static Entry> {
         }
     }
     let definition = wire::encode_code(&module, origin, &copy);
-    // SAFETY: the reference is kept for good; names and consts live as long as the code.
-    let (names, consts, flags) = unsafe {
-        ffi::Py_IncRef(code);
-        (field(code, layout.code_names), field(code, layout.code_consts), field::<u32>(code, layout.code_flags))
-    };
     let owners = if layout.minor < 13 { owners(&copy, version) } else { Vec::new() };
     let walks_and_changes = walks_and_changes(&plan);
     let role = sync::role(&module, &copy.qualname);

@@ -17,6 +17,7 @@ pub fn is_container(kind: u8) -> bool {
 }
 
 /// `container[key]`, `key in container`.
+#[inline(never)]
 pub fn item(site: &Site, container: Obj, key: Obj, mut action: u8, value: Obj) {
     let Some(info) = access::info(site, container) else { return };
     let layout = &site.fixed.layout;
@@ -91,6 +92,7 @@ fn is_module_globals(site: &Site, dict: Obj) -> bool {
 }
 
 /// The container's size or truth is read, or it is changed in place.
+#[inline(never)]
 pub fn whole(site: &Site, container: Obj, action: u8) {
     let Some(info) = access::info(site, container) else { return };
     if is_container(info.shape) {
@@ -99,6 +101,7 @@ pub fn whole(site: &Site, container: Obj, action: u8) {
 }
 
 /// `receiver.method(first, …)`.
+#[inline(never)]
 pub fn method(site: &Site, depth: u32, call: &Operation) {
     let Operation::MethodCall { callable, receiver, first, arguments, .. } = call else { return };
     let receiver = receiver_of(site, site.at(*callable, depth), site.at(*receiver, depth));
@@ -211,6 +214,7 @@ fn effect(row: &Method) -> (Option<u32>, u8) {
 }
 
 /// `len(x)`, `getattr(x, name)`, `sum(x)` …: only when the callee really is the builtin of that name.
+#[inline(never)]
 pub fn function(site: &Site, function: &str, callable: Obj, first: Place, arguments: u32, depth: u32) {
     if callable.is_null() || !is_builtin(site, callable, function) {
         return;

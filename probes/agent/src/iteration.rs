@@ -203,7 +203,7 @@ fn has_beginning(site: &Site) -> bool {
 }
 
 /// A loop is about to make an iterator of what it walks.
-#[inline]
+#[inline(never)]
 pub fn begins(site: &Site, iterable: Place, depth: u32) -> Next {
     let step = site.memory().and_then(|memory| site.entry.memories.get(memory.other?));
     let Some(step) = step.filter(|step| step.rests.load(Ordering::Relaxed)) else { return Next::Watch };
@@ -236,6 +236,7 @@ fn is_sole(layout: &Layout, container: Obj) -> bool {
 
 /// The loop asks for the next element. The first time that an iterator is seen, its walk begins; it ends when the
 /// iterator is freed, however the loop is left.
+#[inline(never)]
 pub fn next(site: &Site, iterator: Place, depth: u32) {
     let layout = &site.fixed.layout;
     let object = site.at(iterator, depth);
@@ -255,14 +256,37 @@ pub fn next(site: &Site, iterator: Place, depth: u32) {
         let step = state::with(|state, _| state.iterations.next(id, site.thread.epoch(), index == 0));
         return asks(site, step, object, |_| id);
     }
-    for (iterator, container) in Walked::of(layout, object).each() {
-        if layout.is_sole(container) {
-            continue;
+    // SAFETY: that field of the interpreter's own iterator types, after the header.
+    match how(layout, layout.type_of(object)) {
+        How::Container(word) => {
+            steps(site, object, unsafe { field(object, layout.header + 8 * word) });
+            site.met(|met, state| {
+                met.walk(object, state, site.thread.epoch());
+                Some(())
+            });
         }
-        type_info(layout, layout.type_of(iterator));
-        let step = state::with(|state, _| state.iterations.next(iterator as u64, site.thread.epoch(), false));
-        asks(site, step, container, |state| state.objects.identity(iterator));
+        How::Asks(_) | How::AsksEach(_) => {
+            Walked::of(layout, object).each().for_each(|(iterator, container)| steps(site, iterator, container));
+        }
+        How::Unknown | How::Numbers | How::Fixed => {}
     }
+}
+
+/// Is it the same loop over a container as at the last step here, with nothing done to any container and no
+/// synchronisation since?
+#[inline(always)]
+pub fn is_uneventful(site: &Site, iterator: Obj) -> bool {
+    site.met(|met, state| met.walks(iterator, state, site.thread.epoch()).then_some(())).is_some()
+}
+
+fn steps(site: &Site, iterator: Obj, container: Obj) {
+    let layout = &site.fixed.layout;
+    if container.is_null() || layout.is_sole(container) {
+        return;
+    }
+    type_info(layout, layout.type_of(iterator));
+    let step = state::within(site.fixed, |state, _| state.iterations.next(iterator as u64, site.thread.epoch(), false));
+    asks(site, step, container, |state| state.objects.identity(iterator));
 }
 
 /// Set in the ids of walks that have no iterator, and of those that a function makes.
@@ -319,7 +343,6 @@ pub enum Step {
 /// The walks under way, by iterator.
 pub struct Iterations {
     seen: Table,
-    /// Counts changes of containers.
     changes: u64,
 }
 
@@ -330,6 +353,17 @@ impl Iterations {
 
     pub fn changed(&mut self) {
         self.changes += 1;
+    }
+
+    /// Counts changes of containers.
+    #[inline(always)]
+    pub fn changes(&self) -> u64 {
+        self.changes
+    }
+
+    /// Has the walk come to where nothing that happened before matters to its next step?
+    pub fn has_settled(&self, iterator: Obj, epoch: u32) -> bool {
+        self.seen.get(iterator as u64) == Some(mix2(self.changes, u64::from(epoch)))
     }
 
     pub fn ended(&mut self, iterator: Obj) {

@@ -227,6 +227,14 @@ impl Layout {
         unsafe { field(frame, self.frame_locals + 8 * index) }
     }
 
+    /// An item of a tuple that has as many.
+    #[inline(always)]
+    pub fn tuple_item(&self, tuple: Obj, index: u32) -> Obj {
+        let items = self.header + if self.minor >= 14 { 16 } else { 8 };
+        // SAFETY: said by the caller.
+        unsafe { field(tuple, items + 8 * index as usize) }
+    }
+
     /// The object that a stack entry refers to; null for an entry that is a number.
     #[inline(always)]
     pub fn untag(&self, object: Obj) -> Obj {

@@ -5,10 +5,12 @@ use std::cell::UnsafeCell;
 use std::sync::atomic::{AtomicBool, AtomicPtr, AtomicU32};
 
 use racetrace_probes::method::{self, Function, Method};
-use racetrace_probes::plan::{Operation, Watch};
+use racetrace_probes::plan::{Operation, Place, Watch};
+use racetrace_probes::wire::action;
 
 use crate::ffi::Obj;
 use crate::layout::{Layout, type_slot};
+use crate::state::State;
 
 /// Between the beginning of a loop and its first step lie a few instructions at most (those of an inlined comprehension).
 const CLOSE: u32 = 16;
@@ -30,6 +32,71 @@ pub struct Memory {
     pub rested: AtomicU32,
     /// What was found to be the builtin function: its definition, or a type. Neither is ever freed.
     pub callable: AtomicPtr<u8>,
+    /// The watch in short, if it is of the common ones.
+    pub short: Option<Short>,
+}
+
+/// A watched instruction in short: what it does to what, and where in the frame its operands lie.
+#[derive(Clone, Copy)]
+pub struct Short {
+    pub way: Way,
+    pub action: u8,
+    /// Slots of the frame, locals first; [`NO_SLOT`] where there is no such operand.
+    pub object: u32,
+    pub key: u32,
+    pub value: u32,
+    /// Borrowed from the code object.
+    pub name: Obj,
+}
+
+pub const NO_SLOT: u32 = u32::MAX;
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub enum Way {
+    Global,
+    Attribute,
+    Item,
+}
+
+/// The code that watches are in, as far as it says where operands lie.
+#[derive(Clone, Copy)]
+pub struct Frames<'a> {
+    pub layout: &'a Layout,
+    pub nlocalsplus: usize,
+    /// The code object's tuple.
+    pub names: Obj,
+}
+
+impl Short {
+    fn of(watch: &Watch, frames: Frames) -> Option<Short> {
+        let slot_of = |place: Place| match place {
+            Place::Stack(down @ 1..) => (frames.nlocalsplus as u32 + watch.depth).checked_sub(down),
+            Place::Local(slot) => Some(slot),
+            _ => None,
+        };
+        let name = |index: u32| frames.layout.tuple_item(frames.names, index);
+        let short = |way, action, object, key, value, name| Some(Short { way, action, object, key, value, name });
+        let none = std::ptr::null_mut();
+        match watch.operation {
+            Operation::GlobalRead { name: at } => short(Way::Global, action::READ, NO_SLOT, NO_SLOT, NO_SLOT, name(at)),
+            Operation::GlobalWrite { name: at, value } => {
+                short(Way::Global, action::WRITE, NO_SLOT, NO_SLOT, slot_of(value)?, name(at))
+            }
+            Operation::AttributeRead { object, name: at } => {
+                short(Way::Attribute, action::READ, slot_of(object)?, NO_SLOT, NO_SLOT, name(at))
+            }
+            Operation::AttributeWrite { object, name: at, value } => {
+                short(Way::Attribute, action::WRITE, slot_of(object)?, NO_SLOT, slot_of(value)?, name(at))
+            }
+            Operation::ItemRead { container, key } | Operation::Contains { container, key } => {
+                short(Way::Item, action::READ, slot_of(container)?, slot_of(key)?, NO_SLOT, none)
+            }
+            Operation::ItemWrite { container, key, value } => {
+                short(Way::Item, action::WRITE, slot_of(container)?, slot_of(key)?, slot_of(value)?, none)
+            }
+            _ => None,
+        }
+    }
 }
 
 // SAFETY: what can change is atomic or only touched inside the gate (see `Memory::get`).
@@ -38,7 +105,8 @@ unsafe impl Sync for Memory {}
 unsafe impl Send for Memory {}
 
 impl Memory {
-    fn of(operation: &Operation) -> Memory {
+    fn of(watch: &Watch, frames: Frames) -> Memory {
+        let operation = &watch.operation;
         let methods = match operation {
             Operation::MethodCall { method, .. } => method::methods(method),
             _ => &[],
@@ -56,12 +124,13 @@ impl Memory {
             mixed: AtomicBool::new(false),
             rested: AtomicU32::new(0),
             callable: AtomicPtr::new(std::ptr::null_mut()),
+            short: Short::of(watch, frames),
         }
     }
 
     /// One for each watch.
-    pub fn all(watches: &[Watch]) -> Box<[Memory]> {
-        let mut all: Box<[Memory]> = watches.iter().map(|watch| Memory::of(&watch.operation)).collect();
+    pub fn all(watches: &[Watch], frames: Frames) -> Box<[Memory]> {
+        let mut all: Box<[Memory]> = watches.iter().map(|watch| Memory::of(watch, frames)).collect();
         let mut begun = None;
         for (number, watch) in watches.iter().enumerate() {
             match watch.operation {
@@ -106,6 +175,8 @@ pub struct Met {
     class: Obj,
     version: u32,
     verdict: u8,
+    /// The loop that was stepped last here: its iterator, the era of that one's address, and when nothing was to be said.
+    walk: (Obj, u64, u64, u32),
 }
 
 impl Met {
@@ -120,6 +191,7 @@ impl Met {
         class: std::ptr::null_mut(),
         version: 0,
         verdict: 0,
+        walk: (std::ptr::null_mut(), 0, 0, 0),
     };
 
     /// The subject's id.
@@ -147,6 +219,20 @@ impl Met {
         (self.object, self.id, self.era) = (object, id, era);
         (self.key, self.key_era) = (key, key_era);
         self.cell = crate::recent::cell_of(object, key);
+    }
+
+    /// Is there nothing to be said of this step of the loop, as there was not of the last?
+    #[inline(always)]
+    pub fn walks(&self, iterator: Obj, state: &State, epoch: u32) -> bool {
+        self.walk == (iterator, state.objects.era(iterator), state.iterations.changes(), epoch)
+    }
+
+    /// A step of a loop over one container was told of as far as need be.
+    pub fn walk(&mut self, iterator: Obj, state: &State, epoch: u32) {
+        self.walk = match state.iterations.has_settled(iterator, epoch) {
+            true => (iterator, state.objects.era(iterator), state.iterations.changes(), epoch),
+            false => (std::ptr::null_mut(), 0, 0, 0),
+        };
     }
 
     /// What was found out about instances of the class.

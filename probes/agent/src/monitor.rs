@@ -9,6 +9,7 @@ use racetrace_probes::wire::{Kind, Origin};
 use crate::access::{self, Next, Site};
 use crate::codes::{self, Entry};
 use crate::ffi::{self, METH_FASTCALL, MethodDef, Obj, VectorFunction, field};
+use crate::layout::Layout;
 use crate::state::{self, Fixed};
 use crate::thread::{self, Thread};
 use crate::{coroutines, midway, object, ring, stacks, start, sync, tasks, variables};
@@ -225,13 +226,18 @@ fn unheard(fixed: &Fixed) -> Obj {
     disable()
 }
 
+#[inline(always)]
 fn frame_of(fixed: &Fixed, code: Obj) -> Option<Obj> {
     let layout = &fixed.layout;
     // SAFETY: called with a thread state attached, from a callback of the interpreter.
     let innermost = layout.current_frame(unsafe { ffi::PyThreadState_Get() });
-    let runs = |frame: &Obj| !frame.is_null() && layout.code(*frame) == code;
-    // Frames of the interpreter's own making have other code.
-    Some(innermost).filter(runs).or_else(|| Some(layout.python_frame(innermost)).filter(runs))
+    if !innermost.is_null() && layout.code(innermost) == code { Some(innermost) } else { frame_behind(layout, innermost, code) }
+}
+
+/// Frames of the interpreter's own making have other code.
+#[cold]
+fn frame_behind(layout: &Layout, innermost: Obj, code: Obj) -> Option<Obj> {
+    Some(layout.python_frame(innermost)).filter(|frame| !frame.is_null() && layout.code(*frame) == code)
 }
 
 /// A function is entered (or a generator resumed) for the first time since it was last looked at.

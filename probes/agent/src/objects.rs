@@ -225,18 +225,19 @@ pub fn ended(object: Obj) {
 }
 
 /// What matters of a type; looked up once, and its destructor hooked then.
-#[inline]
+#[inline(always)]
 pub fn type_info(layout: &Layout, class: Obj) -> TypeInfo {
-    let near = near(class);
-    let known = near.load(Ordering::Relaxed);
-    if known >> NEAR_SHIFT == class as u64 {
-        return TypeInfo::unpack(known);
-    }
+    let known = near(class).load(Ordering::Relaxed);
+    if known >> NEAR_SHIFT == class as u64 { TypeInfo::unpack(known) } else { type_info_found(layout, class) }
+}
+
+#[cold]
+fn type_info_found(layout: &Layout, class: Obj) -> TypeInfo {
     let found = match state::with(|state, _| state.objects.types.get(class as u64)) {
         Some(Some(word)) => TypeInfo::unpack(word),
         _ => learn(layout, class),
     };
-    near.store((class as u64) << NEAR_SHIFT | found.pack(), Ordering::Relaxed);
+    near(class).store((class as u64) << NEAR_SHIFT | found.pack(), Ordering::Relaxed);
     found
 }
 

@@ -5,7 +5,7 @@
 use std::alloc::{Layout, alloc_zeroed, handle_alloc_error};
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use racetrace_probes::wire::{Kind, Slot};
+use racetrace_probes::wire::Kind;
 
 use crate::ffi::Obj;
 use crate::ring;
@@ -44,17 +44,33 @@ struct Cell {
     epoch: u32,
     /// How many are held back; and [`FULL_TURNED`] if the second is the older one.
     holds: u32,
+    sites: [u64; SITES],
+    held: [Deed; 2],
     /// The stacks under which the sites were recorded.
     stacks: [u32; SITES],
-    sites: [u64; SITES],
+    /// The lister's.
+    tid: u32,
     /// The subject that it was before, and how often the two have taken it from each other in a row.
     before: (u64, u64),
     turns: u32,
-    held: [Slot; 2],
 }
 
-const EMPTY_SLOT: Slot =
-    Slot { stamp: 0, time: 0, tid: 0, kind: 0, small: 0, short: 0, stack: 0, word: 0, a: 0, b: 0, c: 0, d: 0 };
+/// What an access did, besides what its cell says: the action and the value as in its record.
+#[derive(Clone, Copy)]
+pub struct Deed {
+    pub value: u64,
+    pub frame: u64,
+    pub value_text: u32,
+    pub value_kind: u16,
+    pub action: u8,
+    /// Which of the cell's sites; filled in here.
+    site: u8,
+}
+
+impl Deed {
+    pub const NOTHING: Deed = Deed { value: 0, frame: 0, value_text: 0, value_kind: 0, action: 0, site: 0 };
+}
+
 const EMPTY: Cell = Cell {
     object: 0,
     key: 0,
@@ -62,27 +78,25 @@ const EMPTY: Cell = Cell {
     lister: 0,
     epoch: 0,
     holds: 0,
-    stacks: [0; SITES],
     sites: [0; SITES],
+    held: [Deed::NOTHING; 2],
+    stacks: [0; SITES],
+    tid: 0,
     before: (0, 0),
     turns: 0,
-    held: [EMPTY_SLOT; 2],
 };
 
-/// An access that may be redundant, without its stack yet.
-pub struct Candidate<'a> {
+/// An access by a strand, without its stack yet.
+#[derive(Clone, Copy)]
+pub struct Candidate {
     pub thread: &'static Thread,
     pub strand: u64,
     /// Code and instruction.
     pub site: u64,
-    pub slot: &'a Slot,
-}
-
-/// What to do with an access.
-pub enum Verdict {
-    /// It is to be recorded with its stack; say so to [`Recent::recorded`].
-    Record(Place),
-    Drop,
+    /// The subject, and its cell.
+    pub object: u64,
+    pub key: u64,
+    pub cell: u32,
 }
 
 /// Where the stack of a recorded site is to be noted, if the cell is still that strand's by then.
@@ -130,20 +144,31 @@ impl Recent {
         DEAL.store(mix2(u64::from(self.deals), 0), Ordering::Relaxed);
     }
 
-    /// Looks whether the access is redundant. `at` is its subject's cell.
-    #[inline]
-    pub fn judge(&mut self, at: u32, access: &Candidate) -> Verdict {
-        let slot = access.slot;
-        let Some(cell) = self.cells.get_mut(at as usize) else { return Verdict::Drop };
-        let epoch = access.thread.epoch();
-        if cell.object != slot.a || cell.key != slot.b || cell.strand != access.strand || cell.epoch != epoch {
+    /// Where to note what the access did, if it is redundant and its thread has something held back there already.
+    #[inline(always)]
+    pub fn repeats(&mut self, access: &Candidate) -> Option<&mut Deed> {
+        let cell = self.cells.get_mut(access.cell as usize)?;
+        if !cell.is_of(access) || cell.lister != std::ptr::from_ref(access.thread) as usize {
+            return None;
+        }
+        let known = cell.sites.iter().position(|&site| site == access.site)?;
+        Some(cell.hold(known))
+    }
+
+    /// Looks whether the access is redundant. If it is not, it is to be recorded with its stack; say so to
+    /// [`Recent::recorded`].
+    pub fn judge(&mut self, access: &Candidate, deed: Deed) -> Option<Place> {
+        let cell = self.cells.get_mut(access.cell as usize)?;
+        let place = |index| Some(Place { cell: access.cell, index, site: access.site, strand: access.strand });
+        if !cell.is_of(access) {
             cell.flush();
-            let crowded = cell.is_taken_in_turns(slot) && self.deals < DEALS;
+            let crowded = cell.is_taken_in_turns(access) && self.deals < DEALS;
             self.is_crowded |= crowded;
-            (cell.object, cell.key, cell.strand, cell.epoch) = (slot.a, slot.b, access.strand, epoch);
+            (cell.object, cell.key, cell.strand) = (access.object, access.key, access.strand);
+            cell.epoch = access.thread.epoch();
             cell.sites = [0; SITES];
             cell.sites[0] = access.site;
-            return Verdict::Record(Place { cell: at, index: Some(0), site: access.site, strand: access.strand });
+            return place(Some(0));
         }
         let Some(known) = cell.sites.iter().position(|&site| site == access.site) else {
             cell.flush();
@@ -151,20 +176,14 @@ impl Recent {
             if let Some(free) = free {
                 cell.sites[free] = access.site;
             }
-            return Verdict::Record(Place {
-                cell: at,
-                index: free.map(|free| free as u8),
-                site: access.site,
-                strand: access.strand,
-            });
+            return place(free.map(|free| free as u8));
         };
-        let lister = std::ptr::from_ref(access.thread) as usize;
-        if cell.lister != lister {
-            self.list(at, access.thread);
+        if cell.lister != std::ptr::from_ref(access.thread) as usize {
+            self.list(access.cell, access.thread);
         }
-        let cell = &mut self.cells[at as usize];
-        cell.hold(Slot { stack: cell.stacks[known], ..*slot });
-        Verdict::Drop
+        let held = self.cells[access.cell as usize].hold(known);
+        *held = Deed { site: held.site, ..deed };
+        None
     }
 
     /// The thread's list names the cell from here on. When the list is full, all of it is written.
@@ -176,7 +195,8 @@ impl Recent {
             // SAFETY: as above.
             unsafe { thread.hold_back(at) };
         }
-        self.cells[at as usize].lister = std::ptr::from_ref(thread) as usize;
+        let cell = &mut self.cells[at as usize];
+        (cell.lister, cell.tid) = (std::ptr::from_ref(thread) as usize, thread.tid());
     }
 
     /// The access was recorded under `stack`: the same site, held back later, is shown under it too.
@@ -215,9 +235,18 @@ impl Recent {
 }
 
 impl Cell {
+    /// Is it this strand's, for this subject, since it synchronised last?
+    #[inline(always)]
+    fn is_of(&self, access: &Candidate) -> bool {
+        self.object == access.object
+            && self.key == access.key
+            && self.strand == access.strand
+            && self.epoch == access.thread.epoch()
+    }
+
     /// Its subject is about to be another one: do these two take turns?
-    fn is_taken_in_turns(&mut self, slot: &Slot) -> bool {
-        let (now, next) = ((self.object, self.key), (slot.a, slot.b));
+    fn is_taken_in_turns(&mut self, access: &Candidate) -> bool {
+        let (now, next) = ((self.object, self.key), (access.object, access.key));
         if now != next {
             self.turns = if self.before == next { self.turns + 1 } else { 0 };
             self.before = now;
@@ -225,24 +254,30 @@ impl Cell {
         self.turns >= TURNS
     }
 
-    /// Keeps the last two (a read and the write that follows it).
+    /// The place of one that is held back: the last two are kept (a read and the write that follows it).
     #[inline(always)]
-    fn hold(&mut self, slot: Slot) {
-        self.held[self.holds as usize & 1] = slot;
+    fn hold(&mut self, site: usize) -> &mut Deed {
+        let held = &mut self.held[self.holds as usize & 1];
         self.holds = if self.holds == FULL_TURNED { FULL } else { self.holds + 1 };
+        held.site = site as u8;
+        held
     }
 
     fn flush(&mut self) {
         let [first, second] = &self.held;
-        let held: &[&Slot] = match self.holds {
+        let held: &[&Deed] = match self.holds {
             0 => &[],
             1 => &[first],
             FULL => &[first, second],
             _ => &[second, first],
         };
-        for slot in held {
-            debug_assert_eq!(slot.kind, Kind::Access as u8);
-            ring::push(**slot);
+        for held in held {
+            let mut slot = ring::slot(Kind::Access, self.tid);
+            (slot.a, slot.b, slot.small) = (self.object, self.key, held.action);
+            (slot.short, slot.word, slot.c) = (held.value_kind, held.value_text, held.value);
+            slot.d = held.frame;
+            slot.stack = self.stacks.get(usize::from(held.site)).copied().unwrap_or(0);
+            ring::push(slot);
         }
         self.holds = 0;
     }
