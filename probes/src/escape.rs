@@ -5,7 +5,7 @@ use crate::access::{called_name, makes_own};
 use crate::call::Call;
 use crate::code::Code;
 use crate::effect::branches;
-use crate::flow::{Flow, Value};
+use crate::flow::{Flow, MOST_JOINED, Value};
 use crate::ident::{Idents, SUBSCRIPT};
 use crate::method;
 use crate::opcode::Op;
@@ -28,8 +28,16 @@ pub fn kept(code: &Code, flow: &Flow, idents: &Idents) -> Vec<bool> {
     if !any {
         return kept;
     }
+    // A phi is as private as what it stands for, where that is known whole.
+    for (number, phi) in flow.phis.iter().enumerate() {
+        mark(&mut kept, flow.phi_value(number), flow.minor > 8 && phi.operands.len() < MOST_JOINED);
+    }
     let mut used = vec![false; flow.values()];
+    let mut same = Same::new(flow.values());
     for (index, instruction) in flow.list().iter().enumerate() {
+        if instruction.op == Op::PopTop {
+            continue;
+        }
         let quiet = quiet_uses(code, flow, idents, index, instruction.op, instruction.arg);
         for (place, value) in flow.uses(index).iter().enumerate() {
             mark(&mut used, *value, true);
@@ -37,20 +45,82 @@ pub fn kept(code: &Code, flow: &Flow, idents: &Idents) -> Vec<bool> {
                 mark(&mut kept, *value, false);
             }
         }
+        if let (true, Some(container)) = (grows(instruction.op), flow.uses(index).first()) {
+            same.join(flow.output(index, 0), *container);
+        }
     }
-    // What a phi stands for is used wherever the phi is.
-    for _ in 0..4 {
-        for phi in 0..flow.phis.len() {
-            let value = flow.phi_value(phi);
-            if used.get(value as usize) == Some(&true) {
-                for operand in flow.phis.get(phi).map_or(&[][..], |phi| phi.operands.as_slice()) {
-                    mark(&mut used, *operand, true);
-                    mark(&mut kept, *operand, false);
+    same.join_phis(flow, &mut used);
+    same.all_or_none(&mut kept);
+    kept
+}
+
+/// The result is the container itself, with more in it.
+fn grows(op: Op) -> bool {
+    matches!(op, Op::ListAppend | Op::SetAdd | Op::MapAdd | Op::ListExtend | Op::SetUpdate | Op::DictUpdate | Op::DictMerge)
+}
+
+/// Values that may be one object, in sets: each names one nearer to the set's first.
+struct Same(Vec<Value>);
+
+impl Same {
+    fn new(values: usize) -> Same {
+        Same((0..values as Value).collect())
+    }
+
+    fn first(&mut self, value: Value) -> Value {
+        let mut at = value;
+        while let Some(&next) = self.0.get(at as usize).filter(|next| **next != at) {
+            let further = self.0.get(next as usize).copied().unwrap_or(next);
+            if let Some(entry) = self.0.get_mut(at as usize) {
+                *entry = further;
+            }
+            at = next;
+        }
+        at
+    }
+
+    fn join(&mut self, one: Value, other: Value) {
+        let (one, other) = (self.first(one), self.first(other));
+        if let Some(entry) = self.0.get_mut(one.max(other) as usize) {
+            *entry = one.min(other);
+        }
+    }
+
+    /// A phi that is used may be any of what it stands for, which then is used as well.
+    fn join_phis(&mut self, flow: &Flow, used: &mut [bool]) {
+        let mut joined = vec![false; flow.phis.len()];
+        let mut again = true;
+        while again {
+            again = false;
+            for (number, (phi, joined)) in flow.phis.iter().zip(&mut joined).enumerate() {
+                let value = flow.phi_value(number);
+                if *joined || used.get(value as usize) != Some(&true) {
+                    continue;
+                }
+                (*joined, again) = (true, true);
+                for operand in &phi.operands {
+                    mark(used, *operand, true);
+                    self.join(value, *operand);
                 }
             }
         }
     }
-    kept
+
+    /// Where one of a set leaves the function, all of it may.
+    fn all_or_none(&mut self, kept: &mut [bool]) {
+        for value in 0..kept.len() as Value {
+            let first = self.first(value);
+            if kept.get(value as usize) == Some(&false) {
+                mark(kept, first, false);
+            }
+        }
+        for value in 0..kept.len() as Value {
+            let first = self.first(value);
+            if kept.get(first as usize) == Some(&false) {
+                mark(kept, value, false);
+            }
+        }
+    }
 }
 
 fn mark(list: &mut [bool], value: Value, to: bool) {

@@ -1,6 +1,6 @@
 //! Joins states where control joins, and keeps the list of blocks that must be run again. It runs none.
 
-use super::{Flow, MOST_STATE, MOST_VALUES, Phi, Value};
+use super::{Flow, MOST_JOINED, MOST_STATE, MOST_VALUES, Phi, Value};
 use crate::plan::PlanError;
 
 /// Blocks whose entry state changed since they were run.
@@ -84,7 +84,7 @@ impl Work {
                 .filter(|phi| phi.block as usize == block && phi.place as usize == place);
             match own {
                 Some(phi) if self.settled => {
-                    if new != known && !phi.operands.contains(new) && phi.operands.len() < 64 {
+                    if new != known && !phi.operands.contains(new) && phi.operands.len() < MOST_JOINED {
                         phi.operands.push(*new);
                     }
                 }

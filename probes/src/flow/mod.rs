@@ -35,6 +35,8 @@ pub const UNREACHED: u32 = u32::MAX;
 /// Bounds of the work and memory for one code object.
 const MOST_VALUES: usize = 1 << 22;
 const MOST_STATE: usize = 1 << 22;
+/// A phi with so many operands stands for others, too.
+pub const MOST_JOINED: usize = 64;
 
 /// Where a value comes from.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

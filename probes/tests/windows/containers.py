@@ -225,3 +225,22 @@ def search_next(name):
     found = next((item for item in items if item.name == name), None)  # @a
     if found is None:
         items.append(make(name))  # cta items <- a breaks
+
+
+def gathers_or_borrows(o, lines):
+    parts = []
+    for line in lines:
+        if line:
+            parts = o.parts
+        if not parts:  # @a
+            parts.append(line)  # cta parts <- a latent
+
+
+def gathers_and_shows(o, lines):
+    parts = []
+    for line in lines:
+        if not line:
+            parts = []
+            o.parts = parts
+        if not parts:  # @a
+            parts.append(line)  # cta parts <- a latent

@@ -195,3 +195,21 @@ def takes_its_turn(o, me, other):
     while o.turn != me:
         work()
     o.turn = other
+
+
+def gathers_in_a_loop(lines):
+    for line in lines:
+        parts = []
+        while line.next():
+            parts = [*parts, line.part] if len(parts) < 9 else []
+        if parts:
+            parts.append(work())
+        show(len(parts))
+
+
+def shows_what_a_loop_has_made(lines):
+    for line in lines:
+        parts = [part.strip() for part in line]
+        if not parts:
+            parts.append(work())
+        show(len(parts))
