@@ -76,6 +76,9 @@ fn print(code: &racetrace_probes::code::Code, version: Version, verbose: bool) {
     for span in &plan.spans {
         println!("  span {:?} {} {} -> {} {}", span.kind, line(span.read), span.read_path, line(span.write), span.write_path);
     }
+    for poll in &plan.polls {
+        println!("  poll {}@{} in {:?}", line(poll.read), poll.read, poll.inside);
+    }
     if verbose {
         for watch in &plan.watches {
             println!(

@@ -21,6 +21,7 @@
 //! | [`access`], [`escape`] | what touches variables, attributes and containers; containers that stay private |
 //! | [`control`], [`depend`], [`handler`], [`destination`] | what decides about an instruction, what a value depends on, where it goes |
 //! | [`window`], [`region`], [`switch`], [`span`] | windows, their inside, the switch points there; windows across functions |
+//! | [`poll`] | loops that wait for what others store |
 //! | [`rescue`] | acts that an `except` clause of their own saves from outdated checks |
 
 pub mod access;
@@ -42,6 +43,7 @@ pub mod method;
 pub mod opcode;
 pub mod path;
 pub mod plan;
+pub mod poll;
 pub mod region;
 pub mod rescue;
 pub mod span;

@@ -19,6 +19,8 @@ pub struct Plan {
     pub confirmed: Vec<u32>,
     /// Offsets of calls that may take a lock, and are only made if something that was read allows it.
     pub decided: Vec<u32>,
+    /// By offset: what loops wait for.
+    pub polls: Vec<Poll>,
     /// Offset of the instruction to watch as `Event::Enter`: only where some window's reads do not dominate its write.
     pub enter: Option<u32>,
     /// By ascending offset: what the source calls the context manager that a `with` enters at this instruction
@@ -252,6 +254,15 @@ pub struct Span {
     /// Both are direct accesses to one attribute or item, which code of its class may compute: a property, a descriptor,
     /// `__getitem__`. Without such code below them they are a window, and no span.
     pub computed: bool,
+}
+
+/// A read that decides whether a loop is left; or a call, for what is read in it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Poll {
+    /// Offset of the read or call.
+    pub read: u32,
+    /// The loop: ascending ranges of offsets, the ends not included.
+    pub inside: Vec<(u32, u32)>,
 }
 
 /// Makes the plan for `code`.

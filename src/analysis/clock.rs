@@ -13,12 +13,13 @@ pub struct Moment {
     pub tick: u32,
 }
 
-/// The two clocks of one holder. `soft` (hard order and order between critical sections that conflict) is only kept
-/// apart once it knows more than `hard`.
+/// The clocks of one holder. `soft` (hard order and order between critical sections that conflict) is only kept apart
+/// once it knows more than `hard`; so is `seen` (that, and order by what loops wait for) once it knows more than `soft`.
 #[derive(Debug, Clone, Default)]
 pub struct Knowledge {
     hard: Known,
     soft: Option<Known>,
+    seen: Option<Known>,
 }
 
 impl Knowledge {
@@ -30,8 +31,13 @@ impl Knowledge {
         self.soft.as_ref().unwrap_or(&self.hard)
     }
 
+    pub fn seen(&self) -> &Known {
+        self.seen.as_ref().unwrap_or(self.soft())
+    }
+
     /// Takes over what a publication says.
     pub fn join(&mut self, stamp: &Stamp) {
+        self.join_seen(stamp);
         if self.soft.is_some() || stamp.knowledge.soft.is_some() {
             self.join_soft(stamp);
         }
@@ -41,8 +47,17 @@ impl Knowledge {
         }
     }
 
+    fn join_seen(&mut self, stamp: &Stamp) {
+        if (self.seen.is_some() || stamp.knowledge.seen.is_some()) && !self.seen().includes(stamp.moment) {
+            let known = self.own_seen();
+            known.join(stamp.knowledge.seen());
+            known.learn(stamp.moment);
+        }
+    }
+
     /// Takes it over as soft order only.
     pub fn join_soft(&mut self, stamp: &Stamp) {
+        self.join_seen(stamp);
         if !self.soft().includes(stamp.moment) {
             let known = self.own_soft();
             known.join(stamp.knowledge.soft());
@@ -60,6 +75,9 @@ impl Knowledge {
 
     /// Takes over all that another holder knows.
     pub fn join_all(&mut self, other: &Knowledge) {
+        if self.seen.is_some() || other.seen.is_some() {
+            self.own_seen().join(other.seen());
+        }
         if self.soft.is_some() || other.soft.is_some() {
             self.own_soft().join(other.soft());
         }
@@ -68,6 +86,11 @@ impl Knowledge {
 
     fn own_soft(&mut self) -> &mut Known {
         self.soft.get_or_insert_with(|| self.hard.clone())
+    }
+
+    fn own_seen(&mut self) -> &mut Known {
+        let Knowledge { hard, soft, seen } = self;
+        seen.get_or_insert_with(|| soft.as_ref().unwrap_or(hard).clone())
     }
 }
 
@@ -161,6 +184,7 @@ impl Clock {
 
     pub fn join(&mut self, stamp: &Stamp) {
         let own = self.own();
+        self.join_seen(stamp);
         if self.knowledge.soft.is_some() || stamp.knowledge.soft.is_some() {
             self.join_soft(stamp);
         }
@@ -185,6 +209,7 @@ impl Clock {
             return false;
         }
         let own = self.own();
+        self.join_seen(stamp);
         let known = self.knowledge.own_soft();
         follow(known, stamp.knowledge.soft(), own);
         known.learn(stamp.moment);
@@ -192,17 +217,45 @@ impl Clock {
         true
     }
 
+    fn join_seen(&mut self, stamp: &Stamp) {
+        let apart = self.knowledge.seen.is_some() || stamp.knowledge.seen.is_some();
+        if apart && !self.knowledge.seen().includes(stamp.moment) {
+            let own = self.own();
+            let known = self.knowledge.own_seen();
+            follow(known, stamp.knowledge.seen(), own);
+            known.learn(stamp.moment);
+            self.has_changed();
+        }
+    }
+
+    /// What was stored has been seen, by whoever stored it that knew this.
+    pub fn has_seen(&mut self, other: &Known) {
+        let own = self.own();
+        follow(self.knowledge.own_seen(), other, own);
+        self.has_changed();
+    }
+
     /// Takes over all that another holder knows (a channel with several signals).
     pub fn join_all(&mut self, other: &Knowledge) {
-        if other.soft.is_none() && other.hard.is_empty() {
+        if other.soft.is_none() && other.seen.is_none() && other.hard.is_empty() {
             return;
         }
         let own = self.own();
+        if self.knowledge.seen.is_some() || other.seen.is_some() {
+            follow(self.knowledge.own_seen(), other.seen(), own);
+        }
         if self.knowledge.soft.is_some() || other.soft.is_some() {
             follow(self.knowledge.own_soft(), other.soft(), own);
         }
         follow(&mut self.knowledge.hard, &other.hard, own);
         self.has_changed();
+    }
+
+    /// Is that nothing new?
+    pub fn knows(&self, other: &Known) -> bool {
+        let mut both = self.knowledge.seen().clone();
+        both.join(other);
+        both.is_same(self.knowledge.seen())
     }
 
     pub fn hard_after(&self, moment: Moment) -> bool {
@@ -211,6 +264,10 @@ impl Clock {
 
     pub fn soft_after(&self, moment: Moment) -> bool {
         moment.chain == self.moment.chain || self.knowledge.soft().includes(moment)
+    }
+
+    pub fn seen_after(&self, moment: Moment) -> bool {
+        moment.chain == self.moment.chain || self.knowledge.seen().includes(moment)
     }
 
     /// The moment whose publication says all that is known here.

@@ -50,6 +50,8 @@ pub struct Site {
     pub closes: Vec<u16>,
     /// The path is `self.…` (the first argument) in a function that makes the object.
     pub constructs: bool,
+    /// The poll of the plan that it is, by its index.
+    pub polls: Option<u16>,
     /// Takes the lock that a thread holds as long as it lives (CPython up to 3.12), for others to wait for.
     pub says_alive: bool,
     /// Spans that it is one end of, as indexes into the plan's.
@@ -74,6 +76,8 @@ pub struct StackEntry {
     pub site: u32,
     /// A span of the plan begins or ends here or at one of the nearest callers.
     pub in_span: bool,
+    /// What is read here may decide that a loop is left, here or in one of the nearest callers.
+    pub in_poll: bool,
 }
 
 /// A number of a site within its process.
@@ -143,9 +147,11 @@ impl Definitions {
 
     pub fn define_stack(&mut self, id: StackId, parent: StackId, code: CodeId, offset: u32) {
         let site = self.site_at(code, offset);
-        let mut entry = StackEntry { parent, site, in_span: false };
-        let callers = self.walk(parent).take(SPAN_DEPTH).map(|(_, caller)| caller.site);
-        entry.in_span = std::iter::once(site).chain(callers).any(|site| self.site(site).is_some_and(Site::ends_span));
+        let mut entry = StackEntry { parent, site, in_span: false, in_poll: false };
+        let callers = || self.walk(parent).take(SPAN_DEPTH).map(|(_, caller)| caller.site);
+        let sites = || std::iter::once(site).chain(callers()).filter_map(|site| self.site(site));
+        entry.in_span = sites().any(Site::ends_span);
+        entry.in_poll = sites().any(|site| site.polls.is_some());
         self.stacks.define(id, entry);
     }
 
@@ -296,6 +302,7 @@ impl Definitions {
             decided: false,
             closes: Vec::new(),
             constructs: false,
+            polls: None,
             says_alive: false,
             span_reads: Vec::new(),
             span_writes: Vec::new(),
@@ -326,6 +333,7 @@ impl Definitions {
         let checks = |window: &Window| window.kind == WindowKind::CheckThenAct && window.reads.contains(&offset);
         site.opens_check = windows().any(|(window, _)| checks(window));
         site.closes = windows().filter(|(window, _)| window.write == offset).map(|(_, index)| index).collect();
+        site.polls = entry.plan.polls.iter().zip(0u16..).find(|(poll, _)| poll.read == offset).map(|(_, index)| index);
         let spans = || entry.plan.spans.iter().zip(0u16..);
         site.span_reads = spans().filter(|(span, _)| span.read == offset).map(|(_, index)| index).collect();
         site.span_writes = spans().filter(|(span, _)| span.write == offset).map(|(_, index)| index).collect();

@@ -133,7 +133,7 @@ fn method(world: &World, record: &Record, stack: StackId) -> Option<&'static str
 fn tell_possible(world: &World, verdict: &Verdict, findings: &mut Findings) {
     let (walker, changer) = (&verdict.walk.begun, &verdict.change.point);
     let (earlier, later) = if changer.time < walker.time { (changer, walker) } else { (&verdict.walk.asked, changer) };
-    let ordered = world.soft_before(earlier.at.moment, later.strand);
+    let ordered = world.seen_before(earlier.at.moment, later.strand);
     if !ordered && world.could_meet(walker.strand, changer.strand) {
         tell(world, verdict, findings);
     }

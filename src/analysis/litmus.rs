@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 
 use racetrace_probes::code::Code;
-use racetrace_probes::plan::{Flows, Operation, Place, Plan, Shared, Span, Switch, SwitchWhy, Watch, Window, WindowKind};
+use racetrace_probes::plan::{Flows, Operation, Place, Plan, Poll, Shared, Span, Switch, SwitchWhy, Watch, Window, WindowKind};
 
 use super::{Analysis, Options, Origin};
 use crate::event::*;
@@ -376,6 +376,11 @@ pub fn cta_by(path: &str, name: &'static str) -> Plan {
 /// Plain checks and stores, no window.
 pub fn plain(path: &str) -> Plan {
     Plan { windows: Vec::new(), ..cta(path) }
+}
+
+/// `while not x: …`: the loop is left by what is read at READ, and goes on up to WRITE.
+pub fn polling(path: &str) -> Plan {
+    Plan { polls: vec![Poll { read: READ, inside: vec![(READ, WRITE)] }], ..plain(path) }
 }
 
 /// A function whose calls at READ and WRITE belong together.

@@ -8,6 +8,7 @@
 //! |---|---|
 //! | [`world`], [`order`] | the state, and how events change it |
 //! | [`clock`], [`strand`], [`lock`], [`lent`], [`process`] | its parts |
+//! | [`polls`] | order by what loops wait for |
 //! | [`definitions`], [`naming`] | code, stacks, sites, names |
 //! | [`findings`] | what was found, once each |
 //! | [`windows`] | read-modify-write, check-then-act, plain unordered accesses |
@@ -42,6 +43,7 @@ pub mod order;
 pub mod paths;
 pub mod picture;
 pub mod point;
+pub mod polls;
 pub mod process;
 pub mod record;
 pub mod sampled;
@@ -77,6 +79,11 @@ pub trait Detector: Send {
     /// Is it called for accesses, which are most of the records?
     fn follows_accesses(&self) -> bool {
         false
+    }
+
+    /// What the access just recorded teaches about order. Asked until there is nothing more.
+    fn lesson(&mut self) -> Option<polls::Lesson> {
+        None
     }
 
     /// Called when a report is wanted, which may be in the middle: adds what only shows on looking at the whole.
@@ -131,6 +138,9 @@ impl Analysis {
             for at in &self.followers {
                 if let Some(detector) = self.detectors.get_mut(*at) {
                     detector.record(&self.world, record, &mut self.findings);
+                    while let Some(lesson) = detector.lesson() {
+                        self.world.learn(lesson);
+                    }
                 }
             }
             return;

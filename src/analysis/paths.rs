@@ -242,7 +242,7 @@ fn can_land(world: &World, window: &Window, change: &Change) -> bool {
         && window.process == change.process
         && (check.thread != other.thread || check.gave_way(used))
         && !earlier.is_before(later)
-        && !world.soft_before(earlier.at.moment, later.strand)
+        && !world.seen_before(earlier.at.moment, later.strand)
         && !check.is_guarded(used, other)
         && world.could_meet(check.strand, other.strand)
 }

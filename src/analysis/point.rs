@@ -49,7 +49,7 @@ impl Point {
 
     /// Certainly before `later`, whatever the scheduler does.
     pub fn is_before(&self, later: &Point) -> bool {
-        self.at.moment.chain == later.at.moment.chain || later.at.knowledge.soft().includes(self.at.moment)
+        self.at.moment.chain == later.at.moment.chain || later.at.knowledge.seen().includes(self.at.moment)
     }
 
     /// A lock that this strand held from here to `until` without a break, and `other` at its point.
@@ -67,7 +67,7 @@ pub fn can_meet(world: &World, earlier: &Point, later: &Point, observed: bool) -
     let (earlier, later) = if earlier.time <= later.time { (earlier, later) } else { (later, earlier) };
     let (one, other) = (describe::process_of(world, earlier.strand), describe::process_of(world, later.strand));
     let apart = one != other && (!world.related(one, other) || world.may_know(other, one, earlier.time, later.time));
-    observed || (!apart && world.could_meet(earlier.strand, later.strand) && !world.soft_before(earlier.at.moment, later.strand))
+    observed || (!apart && world.could_meet(earlier.strand, later.strand) && !world.seen_before(earlier.at.moment, later.strand))
 }
 
 /// Keeps `new` in the place of what is `same`, or in the place of the oldest when there are `most`.

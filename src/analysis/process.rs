@@ -36,6 +36,8 @@ pub struct Process {
     pub(super) idle_chains: FxHashSet<Moment>,
     /// The same, the longest idle first; some may have been taken since.
     pub(super) idle_line: std::collections::VecDeque<Moment>,
+    /// Strands that are in loops which wait, of a process without a GIL.
+    pub(super) pollers: Vec<StrandId>,
     /// Watching began in its midst: a task whose beginning was not seen is unsettled.
     pub(super) midway: bool,
     /// When it ended.

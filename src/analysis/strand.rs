@@ -6,6 +6,7 @@ use std::collections::VecDeque;
 
 use super::clock::{Clock, Knowledge, Known, Moment, Stamp, Told};
 use super::lock::{Held, Holding};
+use super::polls::Polling;
 use crate::event::{Awaited, Patience, ProcessId, StackId, TaskId, TextId, ThreadToken, Tid};
 
 /// The name of a strand that nobody has named: never defined.
@@ -57,6 +58,8 @@ pub struct Strand {
     snapshot: OnceCell<Holding>,
     pub waiting: Option<Waiting>,
     pub blocked: Option<Blocked>,
+    /// It is in a loop that waits for what another one has stored.
+    pub(super) polling: Option<Box<Polling>>,
     /// How often it gave way to others of its event loop.
     pub turns: u64,
     /// It is not known what it holds and was told (see [`crate::event::Event::Unsettled`]).
@@ -147,6 +150,11 @@ impl Strand {
         self.snapshot = OnceCell::new();
     }
 
+    /// What it knows, or knew when it ended.
+    pub fn knowledge(&self) -> &Knowledge {
+        self.farewell.as_ref().map_or(self.clock.knowledge(), |farewell| &farewell.knowledge)
+    }
+
     /// Did both live at one time, as far as was seen?
     pub fn alive_with(&self, other: &Strand) -> bool {
         self.ended.is_none_or(|end| other.begun < end) && other.ended.is_none_or(|end| self.begun < end)
@@ -203,6 +211,7 @@ impl Strands {
             snapshot: OnceCell::new(),
             waiting: None,
             blocked: None,
+            polling: None,
             turns: 0,
             unsettled: false,
             jobs: Jobs::default(),
@@ -225,6 +234,7 @@ impl Strands {
         strand.ended = Some(now);
         strand.waiting = None;
         strand.blocked = None;
+        strand.polling = None;
         strand.heirs = Vec::new();
         strand.jobs.got = None;
         strand.held.shrink_to_fit();

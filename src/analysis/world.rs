@@ -195,6 +195,11 @@ impl World {
         self.strands.get(strand).is_none_or(|strand| strand.clock.soft_after(moment)) || self.is_forgiven(moment)
     }
 
+    /// The same, counting also order by what loops wait for.
+    pub fn seen_before(&self, moment: Moment, strand: StrandId) -> bool {
+        self.strands.get(strand).is_none_or(|strand| strand.clock.seen_after(moment)) || self.is_forgiven(moment)
+    }
+
     /// Do checks of this part in critical sections give order to other subjects? Then it is judged by hard order alone.
     pub fn gives_order(&self, process: ProcessId, object: ObjectId, key: crate::event::KeyId) -> bool {
         self.object(process, object).is_some_and(|object| object.sources.contains(&key))
@@ -274,6 +279,7 @@ impl World {
         }
         self.current = self.ensure_strand(record);
         if let Some(strand) = self.current {
+            self.leave_loop(strand, record);
             self.advance(strand, record);
         }
     }

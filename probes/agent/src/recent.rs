@@ -1,6 +1,7 @@
 //! Drops what is redundant: an access by the same strand at the same site to the same subject, when neither has this
 //! strand synchronised nor another strand touched the subject since. What was dropped last is kept, and written after
-//! all, in its place, as soon as one of these happens: so a window that is being split is never lost.
+//! all, in its place, as soon as one of these happens: so a window that is being split is never lost. And before a subject
+//! goes from one strand to another, whatever is kept of these two is written, so that it is not taken for later.
 
 use std::alloc::{Layout, alloc_zeroed, handle_alloc_error};
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -50,6 +51,8 @@ struct Cell {
     stacks: [u32; SITES],
     /// The lister's.
     tid: u32,
+    /// The thread that ran the strand, as an address.
+    thread: usize,
     /// The subject that it was before, and how often the two have taken it from each other in a row.
     before: (u64, u64),
     turns: u32,
@@ -82,6 +85,7 @@ const EMPTY: Cell = Cell {
     held: [Deed::NOTHING; 2],
     stacks: [0; SITES],
     tid: 0,
+    thread: 0,
     before: (0, 0),
     turns: 0,
 };
@@ -164,10 +168,16 @@ impl Recent {
             cell.flush();
             let crowded = cell.is_taken_in_turns(access) && self.deals < DEALS;
             self.is_crowded |= crowded;
+            let same = cell.object == access.object && cell.key == access.key;
+            let before = (same && cell.strand != access.strand).then_some(cell.thread);
             (cell.object, cell.key, cell.strand) = (access.object, access.key, access.strand);
+            cell.thread = std::ptr::from_ref(access.thread) as usize;
             cell.epoch = access.thread.epoch();
             cell.sites = [0; SITES];
             cell.sites[0] = access.site;
+            if let Some(before) = before {
+                self.passes_over(before, access.thread);
+            }
             return place(Some(0));
         }
         let Some(known) = cell.sites.iter().position(|&site| site == access.site) else {
@@ -184,6 +194,17 @@ impl Recent {
         let held = self.cells[access.cell as usize].hold(known);
         *held = Deed { site: held.site, ..deed };
         None
+    }
+
+    /// A subject passes from one strand to another, who may learn from it that the first has come so far: what both have done
+    /// until now comes first.
+    #[cold]
+    fn passes_over(&mut self, before: usize, thread: &'static Thread) {
+        // SAFETY: the address of a thread's own data, which is never freed.
+        if let Some(before) = unsafe { (before as *const Thread).as_ref() } {
+            self.flush_thread(before);
+        }
+        self.flush_thread(thread);
     }
 
     /// The thread's list names the cell from here on. When the list is full, all of it is written.

@@ -13,6 +13,7 @@ use crate::ident::{Idents, Thing, name_text};
 use crate::instruction::NOWHERE;
 use crate::opcode::Op;
 use crate::path::Paths;
+use crate::poll;
 use crate::span;
 use crate::version::Version;
 use crate::window::{self, Facts};
@@ -33,10 +34,11 @@ pub(super) fn plan(code: &Code, version: Version) -> Result<Plan, PlanError> {
     let mut dependence = Dependence::new(code, &flow, &control, &idents, &accesses);
     let window::Found { windows, taken, confirmed } = window::find(&facts, &mut dependence);
     let spans = span::find(&facts, &mut dependence);
+    let polls = poll::find(&facts, &mut dependence);
     let watches = watches(&facts, &taken);
     let enter = windows.iter().any(|window| !window.dominated).then(|| first_offset(&flow));
     let decided = decided(&facts, &mut dependence);
-    Ok(Plan { watches, windows, spans, confirmed, decided, enter, paths: paths(&facts) })
+    Ok(Plan { watches, windows, spans, confirmed, decided, polls, enter, paths: paths(&facts) })
 }
 
 /// Calls of `acquire` that depend on what something is (`if self.readers == 1: self.writing.acquire()`).

@@ -62,7 +62,7 @@ mod tests {
     use super::*;
 
     fn entry(site: u32) -> StackEntry {
-        StackEntry { parent: StackId(0), site, in_span: false }
+        StackEntry { parent: StackId(0), site, in_span: false, in_poll: false }
     }
 
     #[test]

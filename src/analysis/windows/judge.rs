@@ -153,10 +153,10 @@ impl Case<'_> {
             Latest::Window => (access.moment, window.write.strand),
             Latest::Access => (window.write.moment, access.strand),
         };
-        if self.world.gives_order(self.process, self.object, window.key) {
+        if window.read.polls || self.world.gives_order(self.process, self.object, window.key) {
             self.world.hard_before(moment, now)
         } else {
-            self.world.soft_before(moment, now)
+            self.world.seen_before(moment, now)
         }
     }
 
@@ -275,7 +275,7 @@ fn protected(window: &Closed, access: &Past) -> bool {
 /// The strand of the window told the other to go on, and then waited for it: the split is how the program works.
 fn deterministic(world: &World, window: &Closed, access: &Past) -> bool {
     let told = window.read.moment.chain == access.moment.chain
-        || access.known.as_ref().is_some_and(|known| known.includes(window.read.moment));
+        || access.known.as_ref().is_some_and(|known| known.hard().includes(window.read.moment));
     told && world.hard_before(access.moment, window.write.strand)
 }
 

@@ -26,10 +26,12 @@ use smallvec::SmallVec;
 use self::activation::{Closed, Open, OpenSpan, Opens, Which};
 use self::found::Found;
 use self::judge::Effect;
-use self::shadow::{ObjectShadow, Past, Shadow};
+use self::shadow::{ObjectShadow, Part, Past, Shadow};
 use super::clock::Known;
 use super::definitions::{SPAN_DEPTH, Site};
 use super::findings::Again;
+use super::polls::{Lesson, Told};
+use super::strand::Strand;
 use super::{Detector, Findings, StrandId, World};
 use crate::event::{Access, Action, Event, KeyId, ProcessId, Record, Shape, StackId, Value};
 use racetrace_probes::plan::WindowKind;
@@ -46,6 +48,7 @@ pub struct Windows {
     /// The key with which each race was described; another one shows that it concerns several keys.
     keys: FxHashMap<Again, KeyId>,
     notes: unordered::Notes,
+    lessons: SmallVec<[Lesson; 1]>,
     shared: u64,
 }
 
@@ -76,6 +79,10 @@ impl Detector for Windows {
             Event::Gap { .. } | Event::Settled | Event::ProcessEnd { .. } => self.forget_process(world, record.process),
             _ => {}
         }
+    }
+
+    fn lesson(&mut self) -> Option<Lesson> {
+        self.lessons.pop()
     }
 
     fn report(&mut self, _world: &World, findings: &mut Findings) {
@@ -110,7 +117,8 @@ impl Now<'_> {
             locks: strand.snapshot(),
             turns: strand.turns,
             job: strand.jobs.current(),
-            known: (shared && self.access.action != Action::Read).then(|| clock.knowledge().hard().clone()),
+            known: (shared && self.access.action != Action::Read).then(|| clock.knowledge().clone()),
+            polls: false,
         })
     }
 }
@@ -157,13 +165,20 @@ impl Windows {
     fn read(&mut self, now: &Now<'_>, site: &Site, shared: bool, findings: &mut Findings) {
         let Access { object, key, frame, .. } = *now.access;
         let in_span = in_span(now);
-        if !site.opens && !in_span && !shared {
+        let poll = now.world.definitions(now.process).and_then(|definitions| definitions.poll_at(now.access.stack));
+        if !site.opens && !in_span && !shared && poll.is_none() {
             return;
         }
         let Some(shadow) = self.processes.get_mut(now.process.0 as usize) else { return };
         let part = shadow.part_mut(object, key);
         let value = if now.access.value == Value::Unknown { part.value } else { Some(now.access.value) };
-        let Some(past) = now.past(value.unwrap_or(Value::Unknown), shared) else { return };
+        let Some(mut past) = now.past(value.unwrap_or(Value::Unknown), shared) else { return };
+        past.polls = poll.is_some();
+        if let Some(at) = poll {
+            part.polled = true;
+            let told = told_by_writers(now, part);
+            self.lessons.push(Lesson::Polled { strand: now.strand, at, part: (object, key), told });
+        }
         if site.opens || in_span {
             let writes_before = part.writes_total;
             let open = Open { frame, offset: site.offset, object, key, past: past.clone(), writes_before, value, claimed: false };
@@ -210,14 +225,13 @@ impl Windows {
         }
         if resizes {
             let whole = shadow.part_mut(object, KeyId::WHOLE);
-            whole.writes_total += 1;
-            whole.writes.put(past.strand, past.clone(), |other| other.site == past.site);
+            self.lessons.extend(whole.polled.then_some(Lesson::Stored { strand: now.strand, part: (object, KeyId::WHOLE) }));
+            whole.has_been_written(past.clone());
         }
         let part = shadow.part_mut(object, key);
-        part.writes_total += 1;
         part.value = Some(now.access.value);
-        let (strand, site) = (past.strand, past.site);
-        part.writes.put(strand, past, |other| other.site == site);
+        self.lessons.extend(part.polled.then_some(Lesson::Stored { strand: now.strand, part: (object, key) }));
+        part.has_been_written(past);
     }
 
     /// The windows that this write closes.
@@ -264,6 +278,23 @@ fn touch<'a>(shadow: &'a mut Shadow, now: &Now<'_>) -> Option<(bool, &'a ObjectS
         strand.birth.as_ref().is_none_or(later) && !strand.jobs.were_given_after(object.first)
     });
     Some((newly_shared, object))
+}
+
+/// What was over for those who wrote a part. Whoever sets a flag does away with what was there; whoever counts on, or
+/// adds to a container, founds on what others did.
+fn told_by_writers(now: &Now<'_>, part: &Part) -> Told {
+    let Some(last) = part.writes.iter().next_back() else { return Told::default() };
+    let alone = last.action == Action::Write && matches!(last.value, Value::Bool(_) | Value::None);
+    let others = part.writes.iter().rev().skip(1).filter(|_| !alone);
+    let mut told = Told { known: if alone { Known::default() } else { part.before.clone() }, ..Told::default() };
+    for write in std::iter::once(last).chain(others).filter(|write| write.strand != now.strand) {
+        // If nobody else had touched it then: what its strand has come to know.
+        let by_now = || now.world.strand(write.strand).map(Strand::knowledge);
+        write.known.as_ref().or_else(by_now).iter().for_each(|known| told.known.join(known.seen()));
+        told.known.learn(write.moment);
+        told.by.push(write.strand);
+    }
+    told
 }
 
 fn in_span(now: &Now<'_>) -> bool {

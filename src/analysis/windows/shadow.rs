@@ -5,7 +5,7 @@ use rustc_hash::FxHashMap;
 use smallvec::SmallVec;
 
 use super::activation::Closed;
-use crate::analysis::clock::{Known, Moment};
+use crate::analysis::clock::{Knowledge, Known, Moment};
 use crate::analysis::definitions::SiteId;
 use crate::analysis::lock::Holding;
 use crate::analysis::picture::Scene;
@@ -31,7 +31,9 @@ pub struct Past {
     /// Which piece of work of a pool it was part of; 0 for none.
     pub job: u32,
     /// What its strand knew to be over; only kept for writes to subjects that several strands touch.
-    pub known: Option<Known>,
+    pub known: Option<Knowledge>,
+    /// It decided whether a loop was left.
+    pub polls: bool,
 }
 
 impl Past {
@@ -48,9 +50,24 @@ pub struct Part {
     pub reads: Recent<Past>,
     pub windows: Recent<Closed>,
     pub writes_total: u64,
+    /// What was known with writes that are not remembered any more.
+    pub before: Known,
+    /// Loops wait for what is written.
+    pub polled: bool,
     pub value: Option<Value>,
     /// A note on plain unordered accesses was made.
     pub noted: bool,
+}
+
+impl Part {
+    pub fn has_been_written(&mut self, past: Past) {
+        self.writes_total += 1;
+        let (strand, site) = (past.strand, past.site);
+        if let Some(oldest) = self.writes.put(strand, past, |other| other.site == site) {
+            oldest.known.iter().for_each(|known| self.before.join(known.seen()));
+            self.before.learn(oldest.moment);
+        }
+    }
 }
 
 /// The last few of a kind, one for each strand and site; the oldest makes room.
@@ -74,8 +91,8 @@ impl<T> Recent<T> {
         self.entries.iter().map(|(_, entry)| &**entry)
     }
 
-    /// Puts `new` in the place of the strand's entry that is `same`, or of the oldest. The newest is last.
-    pub fn put(&mut self, strand: StrandId, new: T, same: impl Fn(&T) -> bool) {
+    /// Puts `new` in the place of the strand's entry that is `same`, or of the oldest, which is returned. The newest is last.
+    pub fn put(&mut self, strand: StrandId, new: T, same: impl Fn(&T) -> bool) -> Option<T> {
         let last = self.entries.len().wrapping_sub(1);
         if let Some(at) = self.entries.iter().position(|(by, entry)| *by == strand && same(entry)) {
             if let Some((_, entry)) = self.entries.get_mut(at) {
@@ -84,16 +101,18 @@ impl<T> Recent<T> {
             if at != last {
                 self.entries[at..].rotate_left(1);
             }
-            return;
+            return None;
         }
         if self.entries.len() < RECENT {
-            return self.entries.push((strand, Box::new(new)));
+            self.entries.push((strand, Box::new(new)));
+            return None;
         }
-        if let Some((by, oldest)) = self.entries.first_mut() {
+        let oldest = self.entries.first_mut().map(|(by, oldest)| {
             *by = strand;
-            **oldest = new;
-        }
+            std::mem::replace(&mut **oldest, new)
+        });
         self.entries.rotate_left(1);
+        oldest
     }
 }
 

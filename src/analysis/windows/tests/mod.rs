@@ -3,6 +3,7 @@
 mod containers;
 mod objects;
 mod order;
+mod polls;
 mod spans;
 mod tasks;
 mod threads;
