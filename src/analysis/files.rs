@@ -203,12 +203,9 @@ impl Files {
         findings: &mut Findings,
     ) {
         let (Some(mine), Some(theirs)) = (self.ledger.handle(handle), self.ledger.handle(other)) else { return };
-        let gone = |handle: &Handle| {
-            !world.related(mine.process, handle.process)
-                && world.process(handle.process).is_none_or(|process| process.ended.is_some())
-        };
         let observed = after.is_some();
-        if (mine.process != theirs.process && gone(theirs)) || !can_meet(world, before, conflict, observed) {
+        let elsewhere = mine.process != theirs.process && !world.could_meet(before.strand, conflict.strand);
+        if elsewhere || !can_meet(world, before, conflict, observed) {
             return;
         }
         let evidence = if observed { Evidence::Observed } else { Evidence::Possible };

@@ -114,12 +114,14 @@ impl World {
                     self.acquire(strand, lock, *stack, record.time);
                 }
             }
-            Event::FileOpen { path, .. }
-            | Event::PathCheck { path, .. }
-            | Event::PathUse { path, .. }
-            | Event::PathFailed { path, .. } => {
-                if let Some(process) = self.process_mut(process) {
-                    process.definitions.texts.is_path(*path);
+            Event::FileOpen { path, .. } | Event::PathUse { path, .. } | Event::PathFailed { path, .. } => {
+                self.note_path(process, *path);
+            }
+            Event::PathCheck { path, stack, .. } => {
+                self.note_path(process, *path);
+                // A loop that goes on until somebody has made a file, or removed it.
+                if self.definitions(process).and_then(|all| all.stack(*stack)).is_some_and(|entry| entry.in_poll) {
+                    self.hear(strand, record.time);
                 }
             }
             Event::Access(access) => {
@@ -307,6 +309,12 @@ impl World {
     }
 
     // ---- names
+
+    fn note_path(&mut self, process: ProcessId, path: TextId) {
+        if let Some(process) = self.process_mut(process) {
+            process.definitions.texts.is_path(path);
+        }
+    }
 
     /// Remembers by which site an object is best named, and of which class a function's `self` is.
     fn name_object(&mut self, process: ProcessId, access: &Access) {

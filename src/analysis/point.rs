@@ -66,7 +66,7 @@ impl Point {
 pub fn can_meet(world: &World, earlier: &Point, later: &Point, observed: bool) -> bool {
     let (earlier, later) = if earlier.time <= later.time { (earlier, later) } else { (later, earlier) };
     let (one, other) = (describe::process_of(world, earlier.strand), describe::process_of(world, later.strand));
-    let apart = one != other && (!world.related(one, other) || world.may_know(other, one, earlier.time, later.time));
+    let apart = one != other && world.may_know(other, one, earlier.time, later.time);
     observed || (!apart && world.could_meet(earlier.strand, later.strand) && !world.seen_before(earlier.at.moment, later.strand))
 }
 

@@ -25,6 +25,8 @@ pub struct Process {
     /// When it was first heard of, and when something came in from other processes, in ascending order.
     pub(super) started: u64,
     pub(super) heard: Vec<u64>,
+    /// When it last said something itself.
+    pub(super) alive: u64,
     /// What it had known until then, the last few times: a child's first records may come later than that.
     pub(super) before_hearing: VecDeque<(u64, Knowledge)>,
     /// What it had done when it ended.

@@ -173,9 +173,13 @@ impl World {
         }
     }
 
-    /// By the clock: the first records of a process may come when another has long ended.
+    /// By the clock: the first records of a process may come when another has long ended. Where nobody has seen what
+    /// started them, one may have been waited for before the other came: each has to have said something later.
     fn ran_together(&self, a: ProcessId, b: ProcessId) -> bool {
         let (Some(one), Some(other)) = (self.process(a), self.process(b)) else { return false };
+        if !self.related(a, b) {
+            return other.started < one.alive && one.started < other.alive;
+        }
         one.ended.is_none_or(|end| other.started < end) && other.ended.is_none_or(|end| one.started < end)
     }
 
@@ -295,6 +299,9 @@ impl World {
     /// Definitions and notes that belong to no strand. False: it is something else.
     fn define(&mut self, record: &Record) -> bool {
         let Some(process) = self.process_mut(record.process) else { return true };
+        if !matches!(record.event, Event::ProcessEnd { .. } | Event::Gap { .. }) {
+            process.alive = process.alive.max(record.time);
+        }
         let definitions = &mut process.definitions;
         match &record.event {
             Event::Process(info) => {

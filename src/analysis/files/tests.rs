@@ -402,6 +402,39 @@ fn a_child_does_not_know_what_its_parent_heard_after_starting_it() {
     assert!(children_one_after_the_other(1_500_000_000).is_empty());
 }
 
+/// Two processes that nobody watched has started append a record in two parts; the first says something later, or dies.
+fn strangers(first_goes_on: bool) -> Vec<String> {
+    let mut story = threads(&[]);
+    let file = File::appending(PATH, 5);
+    let writes = |story: &mut Story| {
+        opens(story, MAIN, file, OpenMode::Append);
+        for offset in [2, 4] {
+            let place = story.at("raw", offset);
+            story.writes_at(MAIN, &file, WriteLevel::System, if offset == 2 { "a " } else { "a\n" }, place);
+        }
+    };
+    story.begin_process(1);
+    if !first_goes_on {
+        writes(&mut story);
+    }
+    story.begin_process(2);
+    if first_goes_on {
+        story.process = 1;
+        writes(&mut story);
+        story.process = 2;
+    }
+    writes(&mut story);
+    story.process = 1;
+    story.on(MAIN, Event::ProcessEnd { orderly: false });
+    story.verdicts()
+}
+
+#[test]
+fn strangers_that_were_seen_at_one_time_may_split_each_others_records() {
+    assert_eq!(strangers(true), [POSSIBLE]);
+    assert!(strangers(false).is_empty());
+}
+
 #[test]
 fn files_of_ones_own_are_silent() {
     let mut story = threads(&[2, 3]);
