@@ -22,6 +22,7 @@
 //! | [`control`], [`depend`], [`handler`], [`destination`] | what decides about an instruction, what a value depends on, where it goes |
 //! | [`window`], [`region`], [`switch`], [`span`] | windows, their inside, the switch points there; windows across functions |
 //! | [`poll`] | loops that wait for what others store |
+//! | [`oneself`] | tests of who runs, which nobody else can outdate |
 //! | [`rescue`] | acts that an `except` clause of their own saves from outdated checks |
 
 pub mod access;
@@ -40,6 +41,7 @@ pub mod ident;
 pub mod instruction;
 pub mod lines;
 pub mod method;
+pub mod oneself;
 pub mod opcode;
 pub mod path;
 pub mod plan;

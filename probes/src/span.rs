@@ -6,6 +6,7 @@ use crate::call::{Call, calls};
 use crate::depend::{self, Dependence};
 use crate::flow::{Definition, Value};
 use crate::ident::{Ident, NOTHING, Thing, name_text};
+use crate::oneself;
 use crate::path::Paths;
 use crate::plan::{Operation, Span, WindowKind};
 use crate::window::Facts;
@@ -78,9 +79,10 @@ impl Search<'_, '_, '_> {
         };
         self.sources(WindowKind::ReadModifyWrite, values, act);
         let block = flow.block(index);
-        let ancestors = self.facts.control.ancestors(block);
-        let conditions =
-            ancestors.iter().filter(|(_, around)| !around).filter_map(|(side, _)| flow.condition(side.block)).collect();
+        let Facts { code, idents, .. } = *self.facts;
+        let ancestors = self.facts.control.ancestors(block).into_iter();
+        let deciding = ancestors.filter(|(side, around)| !around && !oneself::is_asked(code, flow, idents, side.block));
+        let conditions = deciding.filter_map(|(side, _)| flow.condition(side.block)).collect();
         self.sources(WindowKind::CheckThenAct, conditions, act);
     }
 

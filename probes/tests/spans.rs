@@ -43,6 +43,10 @@ async def awaited(self, k):
     if await self.cache.get(k) is None:  # @a
         await self.cache.put(k, 1)  # span <- a
 
+def owner(self):
+    if self.owner == self._current_thread():
+        self.let_go()
+
 def unrelated(a, b):
     x = a.get()
     if x:

@@ -1,20 +1,22 @@
 //! `deadlock`: strands that wait for each other for ever, a strand that waits for itself, and locks whose owner has
 //! ended. What cannot end by itself is told at once; it does not judge the order of locks that did not hang.
 
-use rustc_hash::FxHashSet;
+#[cfg(test)]
+mod tests;
+mod words;
 
-use super::describe::{self, Act, Draft, finding};
+use rustc_hash::{FxHashMap, FxHashSet};
+
+use super::definitions::Definitions;
+use super::describe;
 use super::findings::Findings;
 use super::lock::LockId;
-use super::naming;
-use super::picture::{self, Scene};
 use super::stall::{self, Stuck};
 use super::strand::{Strand, StrandId, Waiting};
 use super::wait_graph::{Link, Need, cycle_through};
 use super::world::World;
 use super::{Detector, StandsStill};
-use crate::event::{Awaited, Event, LockKind, Patience, ProcessId, Record, StackId};
-use crate::finding::{Evidence, Finding, Kind, Severity, Subject};
+use crate::event::{Awaited, CodeId, Event, LockKind, Patience, ProcessId, Record, StackId};
 
 /// A wait that nobody seems able to end, but that something not seen here might: it is told when it has lasted.
 #[derive(Debug, Clone)]
@@ -32,13 +34,24 @@ const GRACE_ORPHAN: u64 = 1_000_000_000;
 const GRACE_TASKS: u64 = 1_000_000_000;
 /// A plain lock taken twice in one function can be a hand-made signal, a task's only wait can have a timeout around it.
 const GRACE_DOUBTFUL: u64 = 10_000_000_000;
+/// What the first of several took for all of them may be given back by any other, late where they are many.
+const GRACE_FOR_ALL: u64 = 15_000_000_000;
+
+/// A cycle that was told.
+#[derive(Debug)]
+struct Told {
+    fingerprint: String,
+    /// Of one that was in doubt: who waits for which lock. Whoever gets it after all was in no deadlock.
+    waits: Vec<(StrandId, LockId)>,
+}
 
 #[derive(Debug, Default)]
 pub struct Deadlock {
     doubts: Vec<Doubt>,
     /// The latest time heard of.
     now: u64,
-    told: FxHashSet<Vec<StrandId>>,
+    /// By the strands of the cycle.
+    told: FxHashMap<Vec<StrandId>, Told>,
     /// Processes of which a deadlock was told.
     hung: FxHashSet<ProcessId>,
 }
@@ -53,6 +66,11 @@ impl Detector for Deadlock {
             Event::LockWait { patience: Patience::Forever, .. } => {
                 if let Some(strand) = world.strand_of(record) {
                     self.look_at(world, strand, findings);
+                }
+            }
+            Event::LockAcquired { lock, .. } if !self.told.is_empty() => {
+                if let (Some(strand), Some(lock)) = (world.strand_of(record), world.lock_of(record.process, *lock)) {
+                    self.withdraw(strand, lock, findings);
                 }
             }
             Event::Block { on: Awaited::Thread(_), .. } => {
@@ -103,7 +121,7 @@ impl Deadlock {
         let Some(waiting) = world.strand(strand).and_then(|strand| strand.waiting) else { return };
         if let Some(cycle) = cycle_through(strand, |strand| needs(world, strand)) {
             match grace(world, &cycle) {
-                0 => self.tell(world, &cycle, findings),
+                0 => self.tell(world, &cycle, false, findings),
                 grace => self.doubts.push(Doubt { strand, waiting, cycle, grace }),
             }
             return;
@@ -119,7 +137,7 @@ impl Deadlock {
     /// A thread waits for the end of another, which may wait for what it holds.
     fn joins(&mut self, world: &World, strand: StrandId, findings: &mut Findings) {
         if let Some(cycle) = cycle_through(strand, |strand| needs(world, strand)) {
-            self.tell(world, &cycle, findings);
+            self.tell(world, &cycle, false, findings);
         }
     }
 
@@ -144,7 +162,8 @@ impl Deadlock {
             return;
         }
         let cycle = vec![Link { strand, need: Need::Lock(waiting.lock) }, Link { strand: owner, need: Need::Ended }];
-        self.doubts.push(Doubt { strand, waiting, cycle, grace: GRACE_ORPHAN });
+        let grace = if is_for_all(world, &cycle, 0) { GRACE_FOR_ALL } else { GRACE_ORPHAN };
+        self.doubts.push(Doubt { strand, waiting, cycle, grace });
     }
 
     /// Tells what has waited long enough, and forgets what has gone on.
@@ -154,7 +173,7 @@ impl Deadlock {
         let (due, waiting) = std::mem::take(&mut self.doubts).into_iter().partition(due);
         self.doubts = waiting;
         for doubt in due {
-            self.tell(world, &doubt.cycle, findings);
+            self.tell(world, &doubt.cycle, true, findings);
         }
     }
 
@@ -165,9 +184,10 @@ impl Deadlock {
             std::mem::take(&mut self.doubts).into_iter().partition(|doubt| describe::process_of(world, doubt.strand) == process);
         self.doubts = others;
         for doubt in own {
-            let lasted = self.now.saturating_sub(doubt.waiting.since) >= GRACE_ORPHAN;
+            let enough = if doubt.grace == GRACE_FOR_ALL { GRACE_FOR_ALL } else { GRACE_ORPHAN };
+            let lasted = self.now.saturating_sub(doubt.waiting.since) >= enough;
             if doubt.grace == GRACE_ORPHAN || (!orderly && lasted) {
-                self.tell(world, &doubt.cycle, findings);
+                self.tell(world, &doubt.cycle, true, findings);
             }
         }
     }
@@ -178,7 +198,7 @@ impl Deadlock {
             std::mem::take(&mut self.doubts).into_iter().partition(|doubt| describe::process_of(world, doubt.strand) == process);
         self.doubts = others;
         for doubt in own {
-            self.tell(world, &doubt.cycle, findings);
+            self.tell(world, &doubt.cycle, true, findings);
         }
         if self.hung.insert(process)
             && let Some(finding) = stall::describe(world, process, stuck)
@@ -187,12 +207,28 @@ impl Deadlock {
         }
     }
 
-    fn tell(&mut self, world: &World, cycle: &[Link], findings: &mut Findings) {
+    fn tell(&mut self, world: &World, cycle: &[Link], in_doubt: bool, findings: &mut Findings) {
         let mut strands: Vec<StrandId> = cycle.iter().map(|link| link.strand).collect();
         strands.sort_unstable();
-        if self.told.insert(strands) {
-            self.hung.extend(cycle.first().map(|link| describe::process_of(world, link.strand)));
-            findings.add(describe_cycle(world, cycle));
+        if self.told.contains_key(&strands) {
+            return;
+        }
+        let finding = words::describe(world, cycle);
+        let waits = cycle.iter().filter_map(|link| Some((link.strand, link.need.lock()?))).filter(|_| in_doubt).collect();
+        self.told.insert(strands, Told { fingerprint: finding.fingerprint.clone(), waits });
+        self.hung.extend(cycle.first().map(|link| describe::process_of(world, link.strand)));
+        findings.add(finding);
+    }
+
+    /// A strand has got a lock.
+    fn withdraw(&mut self, strand: StrandId, lock: LockId, findings: &mut Findings) {
+        let Some(told) = self.told.values_mut().find(|told| told.waits.contains(&(strand, lock))) else { return };
+        told.waits.clear();
+        let fingerprint = std::mem::take(&mut told.fingerprint);
+        if self.told.values().all(|told| told.fingerprint != fingerprint) {
+            findings.remove(&fingerprint);
+        } else if let Some(finding) = findings.get_mut(&fingerprint) {
+            finding.count = finding.count.saturating_sub(1);
         }
     }
 }
@@ -282,6 +318,7 @@ fn is_blocked(world: &World, strand: StrandId) -> bool {
 fn grace(world: &World, cycle: &[Link]) -> u64 {
     let is_async = |link: &Link| matches!(link.need, Need::Lock(lock) if world.lock(lock).is_some_and(|lock| lock.is_async()));
     match cycle {
+        _ if (0..cycle.len()).any(|at| is_for_all(world, cycle, at)) => GRACE_FOR_ALL,
         [Link { strand, need: Need::Lock(lock) }] if is_async(&cycle[0]) || !is_nested(world, *strand, *lock) => GRACE_DOUBTFUL,
         _ if cycle.iter().any(|link| link.need == Need::Result) => GRACE_DOUBTFUL,
         _ if cycle.iter().all(is_async) => GRACE_TASKS,
@@ -289,124 +326,43 @@ fn grace(world: &World, cycle: &[Link]) -> u64 {
     }
 }
 
+/// Is the lock that is waited for there one that its holder took because of what it saw (it is the first reader), in a
+/// function that is over?
+fn is_for_all(world: &World, cycle: &[Link], at: usize) -> bool {
+    let (Some(lock), Some(holder)) = (cycle[at].need.lock(), cycle.get((at + 1) % cycle.len())) else { return false };
+    let Some(state) = world.strand(holder.strand) else { return false };
+    let Some(definitions) = world.definitions(state.process) else { return false };
+    let Some(taken) = world.held(holder.strand).iter().find(|held| held.lock == lock) else { return false };
+    let stack = state.waiting.map(|waiting| waiting.stack).or(state.blocked.map(|blocked| blocked.stack));
+    let goes_on = || runs_on(definitions, stack?, taken.stack);
+    world.site(state.process, taken.stack).is_some_and(|site| site.decided) && goes_on() != Some(true)
+}
+
+/// Is the function that was in `before` outside of the standard library still running in `now`, further on?
+fn runs_on(definitions: &Definitions, now: StackId, before: StackId) -> Option<bool> {
+    let frame = own_frame(definitions, before)?;
+    let entries = definitions.walk(now).map(|(_, entry)| entry);
+    let mut same = entries.filter(|entry| definitions.site(entry.site).is_some_and(|site| (entry.parent, site.code) == frame));
+    let then = definitions.site(definitions.outside_stdlib(before)?)?;
+    Some(same.next().and_then(|entry| definitions.site(entry.site)).is_some_and(|now| now.offset >= then.offset))
+}
+
+/// The innermost activation of a function outside of the standard library: what called it, and its code.
+fn own_frame(definitions: &Definitions, stack: StackId) -> Option<(StackId, CodeId)> {
+    let own = definitions.walk(stack).find(|(_, entry)| definitions.outside_stdlib(stack) == Some(entry.site));
+    own.and_then(|(_, entry)| Some((entry.parent, definitions.site(entry.site)?.code)))
+}
+
+fn runs(definitions: &Definitions, stack: StackId, frame: (StackId, CodeId)) -> bool {
+    let mut frames = definitions.walk(stack);
+    frames.any(|(_, entry)| definitions.site(entry.site).is_some_and(|site| (entry.parent, site.code) == frame))
+}
+
 /// The function that took the lock has called, directly or not, the one that waits for it. A signal is not made so.
 fn is_nested(world: &World, strand: StrandId, lock: LockId) -> bool {
     let Some(state) = world.strand(strand) else { return false };
     let Some(definitions) = world.definitions(state.process) else { return false };
     let Some(taken) = world.held(strand).iter().find(|held| held.lock == lock) else { return false };
-    let outer = |stack: StackId| {
-        let own = definitions.walk(stack).find(|(_, entry)| definitions.outside_stdlib(stack) == Some(entry.site));
-        own.and_then(|(_, entry)| Some((entry.parent, definitions.site(entry.site)?.code)))
-    };
-    let (Some(waiting), Some(frame)) = (state.waiting, outer(taken.stack)) else { return false };
-    let own = outer(waiting.stack);
-    own != Some(frame)
-        && definitions
-            .walk(waiting.stack)
-            .any(|(_, entry)| definitions.site(entry.site).is_some_and(|site| (entry.parent, site.code) == frame))
+    let (Some(waiting), Some(frame)) = (state.waiting, own_frame(definitions, taken.stack)) else { return false };
+    own_frame(definitions, waiting.stack) != Some(frame) && runs(definitions, waiting.stack, frame)
 }
-
-fn describe_cycle(world: &World, cycle: &[Link]) -> Finding {
-    let locks: Vec<LockId> = cycle.iter().filter_map(|link| link.need.lock()).collect();
-    let mut accesses = Vec::new();
-    let mut steps: Vec<(usize, String, StrandId, u64)> = Vec::new();
-    for (at, link) in cycle.iter().enumerate() {
-        let before = if at == 0 { cycle.last() } else { cycle.get(at - 1) };
-        let held = world.held(link.strand);
-        let wanted = before.and_then(|before| before.need.lock());
-        if let Some(hold) = wanted.and_then(|lock| held.iter().find(|held| held.lock == lock)) {
-            steps.push((accesses.len(), format!("acquire {}", naming::lock(world, hold.lock)), link.strand, hold.since));
-            let what = format!("acquires {} and keeps it", naming::lock(world, hold.lock));
-            accesses.push(describe::access(
-                world,
-                Act { role: "hold", what: &what, strand: link.strand, stack: hold.stack, held: &[] },
-            ));
-        }
-        if let Some(waiting) = world.strand(link.strand).and_then(|strand| strand.waiting) {
-            steps.push((accesses.len(), format!("wait {}", naming::lock(world, waiting.lock)), link.strand, waiting.since));
-            let what = format!("waits for {}", naming::lock(world, waiting.lock));
-            accesses.push(describe::access(
-                world,
-                Act { role: "acquire", what: &what, strand: link.strand, stack: waiting.stack, held },
-            ));
-        } else if let Some(blocked) = world.strand(link.strand).and_then(|strand| strand.blocked) {
-            let act =
-                Act { role: "wait", what: "waits for the end of a thread", strand: link.strand, stack: blocked.stack, held };
-            accesses.push(describe::access(world, act));
-        }
-    }
-    let process = cycle.first().map_or(ProcessId(0), |link| describe::process_of(world, link.strand));
-    let draft = Draft {
-        kind: Kind::Deadlock,
-        severity: Severity::Error,
-        evidence: Evidence::Observed,
-        subject: subject(world, cycle, locks),
-        message: message(world, cycle),
-        accesses,
-        why: None,
-        observed: Some("the process hung here".to_owned()),
-        help: help(world, cycle),
-    };
-    let scenes: Vec<Scene<'_>> = steps
-        .iter()
-        .map(|(access, what, strand, time)| Scene { access: Some(*access), what, strand: *strand, time: *time, held: &[] })
-        .collect();
-    Finding { timeline: picture::timeline(world, &scenes), ..finding(world, process, draft) }
-}
-
-fn subject(world: &World, cycle: &[Link], locks: Vec<LockId>) -> Subject {
-    if !locks.is_empty() {
-        return describe::lock_names(world, locks);
-    }
-    let mut names: Vec<String> = cycle.iter().map(|link| describe::name(world, link.strand)).collect();
-    names.sort();
-    Subject { kind: "locks".to_owned(), name: names.join(",") }
-}
-
-fn message(world: &World, cycle: &[Link]) -> String {
-    let clauses: Vec<String> = cycle
-        .iter()
-        .enumerate()
-        .map(|(at, link)| {
-            let next = cycle.get((at + 1) % cycle.len()).unwrap_or(link);
-            let (who, other) = (describe::name(world, link.strand), describe::name(world, next.strand));
-            match link.need {
-                Need::Lock(lock) if link.strand == next.strand => {
-                    format!("{who} waits for {}, which it holds itself", naming::lock(world, lock))
-                }
-                Need::Lock(lock) => format!("{who} waits for {}, which {other} holds", naming::lock(world, lock)),
-                Need::Loop => format!("{who} can only go on when the event loop runs, which {other} blocks"),
-                Need::Result => format!("{who} waits for a future, and {other} blocks the event loop that is to complete it"),
-                Need::End => format!("{who} waits for the end of {other}"),
-                Need::Ended => format!("{who} has ended without releasing it"),
-            }
-        })
-        .collect();
-    clauses.join("; ")
-}
-
-fn help(world: &World, cycle: &[Link]) -> String {
-    let first = cycle.iter().find_map(|link| link.need.lock()).map(|lock| naming::lock(world, lock)).unwrap_or_default();
-    if cycle.iter().any(|link| link.need == Need::Ended) {
-        return format!("release {first} whatever happens: take it with a `with` block instead of acquire() and release()");
-    }
-    if cycle.iter().all(|link| link.need == Need::End) {
-        return "let only one of them wait for the other: threads that join each other never end".to_owned();
-    }
-    if cycle.iter().any(|link| link.need == Need::End) {
-        return format!("release {first} before the join(): the thread that is waited for takes it before it ends");
-    }
-    if cycle.iter().any(|link| link.need == Need::Result) {
-        return format!("do not wait for a result of the event loop while holding {first}, which the loop takes too");
-    }
-    if cycle.iter().any(|link| link.need == Need::Loop) {
-        return format!("use an asyncio.Lock instead of the threading lock {first}, or release it before each await");
-    }
-    if cycle.len() == 1 {
-        return format!("make {first} a threading.RLock, or move the inner part into a function that expects it to be held");
-    }
-    "take these locks in the same order everywhere, or put both under one lock".to_owned()
-}
-
-#[cfg(test)]
-mod tests;

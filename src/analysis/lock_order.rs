@@ -19,6 +19,8 @@ use crate::finding::{Evidence, Finding, Kind, Severity};
 
 /// Acquisitions of which it is remembered inside of what they were decided.
 const DECIDED: usize = 4096;
+/// Told cycles that can be withdrawn.
+const TOLD: usize = 1024;
 
 #[derive(Debug, Default)]
 pub struct LockOrder {
@@ -30,6 +32,8 @@ pub struct LockOrder {
     decided: FxHashMap<u64, Vec<LockId>>,
     /// How often a task had given way when it asked for the lock that it waits for.
     asked: FxHashMap<StrandId, (LockId, u64)>,
+    /// Cycles that were told, with their findings.
+    told: Vec<(String, Vec<LockId>)>,
 }
 
 impl Detector for LockOrder {
@@ -53,11 +57,8 @@ impl Detector for LockOrder {
                 }
             }
             Event::LockReleased { lock, .. } => {
-                if let (Some(lock), Some(strand)) = (world.lock_of(record.process, *lock), world.strand_of(record))
-                    && let Some(held) = world.held(strand).iter().find(|held| held.lock == lock)
-                {
-                    self.turns.remove(&held.acquisition);
-                    self.decided.remove(&held.acquisition);
+                if let (Some(lock), Some(strand)) = (world.lock_of(record.process, *lock), world.strand_of(record)) {
+                    self.released(world, strand, lock, findings);
                 }
             }
             Event::ObjectEnd { id } => {
@@ -87,6 +88,30 @@ impl LockOrder {
         }
     }
 
+    /// By whoever holds it, or by another for him: then it keeps nobody out who waits for its holder.
+    fn released(&mut self, world: &World, strand: StrandId, lock: LockId, findings: &mut Findings) {
+        let holders = world.lock(lock).map_or(&[][..], |lock| &lock.holders);
+        if !holders.is_empty() && !holders.contains(&strand) {
+            self.withdraw(lock, findings);
+        }
+        let own = |held: &&Held| held.lock == lock && held.again == 0;
+        for held in holders.iter().flat_map(|holder| world.held(*holder)).filter(own) {
+            self.turns.remove(&held.acquisition);
+            self.decided.remove(&held.acquisition);
+        }
+    }
+
+    /// The lock has turned out to be a signal.
+    fn withdraw(&mut self, lock: LockId, findings: &mut Findings) {
+        let (gone, kept): (Vec<_>, _) = std::mem::take(&mut self.told).into_iter().partition(|(_, locks)| locks.contains(&lock));
+        self.told = kept;
+        for (fingerprint, _) in gone {
+            if self.told.iter().all(|(other, _)| *other != fingerprint) {
+                findings.remove(&fingerprint);
+            }
+        }
+    }
+
     fn acquired(&mut self, world: &World, strand: StrandId, lock: LockId, patience: Patience, findings: &mut Findings) {
         let Some(state) = world.strand(strand) else { return };
         let asked = self.asked.remove(&strand).filter(|(for_lock, _)| *for_lock == lock);
@@ -97,13 +122,13 @@ impl LockOrder {
         if state.task.is_some() {
             self.turns.insert(newest.acquisition, asked);
         }
-        // A try, or a wait with a timeout, gives up instead of hanging.
-        if patience != Patience::Forever || held.is_empty() {
-            return;
-        }
         let site = world.site(state.process, newest.stack);
-        if site.is_some_and(|site| site.decided) && self.decided.len() < DECIDED {
+        if !held.is_empty() && site.is_some_and(|site| site.decided) && self.decided.len() < DECIDED {
             self.decided.insert(newest.acquisition, held.iter().map(|held| held.lock).collect());
+        }
+        // A try, or a wait with a timeout, gives up instead of hanging.
+        if patience != Patience::Forever {
+            return;
         }
         for outer in held.iter().filter(|outer| outer.lock != lock) {
             // The first reader takes the lock for all, the last gives it back: who holds it for the readers is never
@@ -112,7 +137,9 @@ impl LockOrder {
                 continue;
             }
             if let Some(edge) = self.edge(world, strand, outer, newest, asked) {
-                self.twins.nested(world, &edge).into_iter().for_each(|pair| report_twins(world, &pair, findings));
+                if let Some(pair) = self.twins.nested(world, &edge) {
+                    self.tell_twins(world, &pair, findings);
+                }
                 for cycle in self.graph.add(edge) {
                     self.tell(world, &cycle, findings);
                 }
@@ -147,7 +174,22 @@ impl LockOrder {
         if signals || !cycle.iter().any(|edge| is_users(world, edge)) {
             return;
         }
-        findings.add(describe_cycle(world, cycle, None));
+        self.add(describe_cycle(world, cycle, None), cycle, findings);
+    }
+
+    fn tell_twins(&mut self, world: &World, pair: &[Nesting; 2], findings: &mut Findings) {
+        let edges: Vec<Edge> = pair.iter().map(|nesting| nesting.edge.clone()).collect();
+        if edges.iter().any(|edge| is_users(world, edge)) {
+            let why = "seen on two objects of one class: the same order on one and the same object would hang";
+            self.add(describe_cycle(world, &edges, Some(why.to_owned())), &edges, findings);
+        }
+    }
+
+    fn add(&mut self, finding: Finding, cycle: &[Edge], findings: &mut Findings) {
+        if self.told.len() < TOLD {
+            self.told.push((finding.fingerprint.clone(), cycle.iter().map(|edge| edge.from).collect()));
+        }
+        findings.add(finding);
     }
 }
 
@@ -159,14 +201,6 @@ fn keeps_out(world: &World, lock: LockId) -> bool {
 fn is_users(world: &World, edge: &Edge) -> bool {
     let process = describe::process_of(world, edge.strand);
     [edge.from_stack, edge.to_stack].iter().any(|stack| describe::acts_for(world, process, *stack) == Some(Origin::User))
-}
-
-fn report_twins(world: &World, pair: &[Nesting; 2], findings: &mut Findings) {
-    let edges: Vec<Edge> = pair.iter().map(|nesting| nesting.edge.clone()).collect();
-    if edges.iter().any(|edge| is_users(world, edge)) {
-        let why = "seen on two objects of one class: the same order on one and the same object would hang";
-        findings.add(describe_cycle(world, &edges, Some(why.to_owned())));
-    }
 }
 
 fn describe_cycle(world: &World, cycle: &[Edge], why: Option<String>) -> Finding {

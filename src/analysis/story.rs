@@ -128,6 +128,11 @@ impl Story {
         self.plans.entry(function.to_owned()).or_default().watches.push(watch);
     }
 
+    /// What was read decides whether the lock is taken at this place; to be said before the place is first used.
+    pub fn decides(&mut self, function: &str, offset: u32) {
+        self.plans.entry(function.to_owned()).or_default().decided.push(offset);
+    }
+
     /// The function reads and then writes at these places; to be said before it is first used.
     pub fn has_window(&mut self, function: &str, kind: WindowKind, [read, write]: [u32; 2], path: &str) {
         let window = Window {

@@ -10,6 +10,7 @@ use crate::handler::Handlers;
 use crate::ident::{Ident, Idents, NOTHING};
 use crate::instruction::NOWHERE;
 use crate::method::Touch;
+use crate::oneself;
 use crate::path::Paths;
 use crate::plan::{Operation, Place, Window, WindowKind};
 use crate::region::Regions;
@@ -136,7 +137,8 @@ impl Finder<'_, '_, '_> {
         let ancestors = self.facts.control.ancestors(block);
         let mut reads: Vec<(Ident, usize)> = Vec::new();
         for (side, around) in &ancestors {
-            let empty = self.facts.flow.enters_loop(*side) || self.asserts(*side);
+            let Facts { code, flow, idents, .. } = *self.facts;
+            let empty = flow.enters_loop(*side) || self.asserts(*side) || oneself::is_asked(code, flow, idents, side.block);
             if empty || (*around && !self.has_twin(&ancestors, *side)) {
                 continue;
             }

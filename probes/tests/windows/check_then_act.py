@@ -341,3 +341,10 @@ def not_swapped(o):
     if o.value == old:
         work(new)
     o.value = new  # rmw o.value <- a breaks
+
+
+class Owned:
+    def steal(self):
+        me = threading.get_ident()
+        if self.owner is None:  # @a
+            self.owner = me  # cta self.owner <- a latent

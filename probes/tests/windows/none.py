@@ -213,3 +213,21 @@ def shows_what_a_loop_has_made(lines):
         if not parts:
             parts.append(work())
         show(len(parts))
+
+
+class Owned:
+    def release(self):
+        me = threading.get_ident()
+        if self.owner != me:
+            raise RuntimeError
+        self.owner = None
+
+    def acquire(self):
+        if self.owner is asyncio.current_task():
+            return
+        self.gate.acquire()
+        self.owner = asyncio.current_task()
+
+    def enter(self):
+        if self.owner == threading.current_thread().ident:
+            self.owner = 0

@@ -141,6 +141,61 @@ fn a_lock_whose_owner_ended_before_or_during_the_wait_is_a_deadlock() {
     }
 }
 
+/// The first reader has taken the lock in a function that is over; he waits for the writer, who waits for that lock.
+fn first_reader_waits(story: &mut Story) -> (ObjectId, ObjectId) {
+    let (entry, resource) = two(story, LockKind::Lock);
+    story.decides("enter", 4);
+    let (first, wait, write) = (story.at("enter", 4), story.at("enter", 2), story.at("write", 4));
+    story.acquire(2, resource, first);
+    story.acquire(3, entry, write);
+    story.wait(3, resource, write);
+    story.wait(2, entry, wait);
+    (entry, resource)
+}
+
+#[test]
+fn what_the_first_of_several_took_may_be_given_back_by_the_last() {
+    let mut story = threads(&[2, 3, 4]);
+    let (entry, resource) = first_reader_waits(&mut story);
+    story.sleep(3_000);
+    story.analysis.tick(story.time, &|_| false);
+    assert!(fresh(&mut story).is_empty());
+    story.release(4, resource);
+    let write = story.at("write", 4);
+    story.acquire(3, resource, write);
+    story.release(3, entry);
+    assert!(story.verdicts().is_empty());
+}
+
+#[test]
+fn what_the_first_took_and_nobody_gives_back_is_told_where_all_stand_still_or_it_lasts() {
+    for all_stand_still in [true, false] {
+        let mut story = threads(&[2, 3]);
+        first_reader_waits(&mut story);
+        let place = story.at("main", 4);
+        story.joins(MAIN, 2, place);
+        story.sleep(if all_stand_still { 2_000 } else { 16_000 });
+        story.analysis.tick(story.time, &|_| all_stand_still);
+        assert_eq!(fresh(&mut story), ["audit,ledger"], "all stand still: {all_stand_still}");
+    }
+}
+
+#[test]
+fn a_wait_that_was_told_and_ended_after_all_is_withdrawn() {
+    let mut story = threads(&[2, 3]);
+    let till = story.lock("till", LockKind::Lock);
+    let place = story.at("pay", 2);
+    story.acquire(2, till, place);
+    story.wait(3, till, place);
+    story.end(2);
+    story.sleep(1_500);
+    story.analysis.tick(story.time, &|_| false);
+    assert_eq!(fresh(&mut story), ["till"]);
+    story.release(MAIN, till);
+    story.acquire(3, till, place);
+    assert!(story.verdicts().is_empty());
+}
+
 #[test]
 fn a_thread_that_ends_after_its_release_is_silent() {
     let mut story = threads(&[2, 3]);

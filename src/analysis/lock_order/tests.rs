@@ -175,6 +175,37 @@ fn a_lock_that_is_a_signal_is_silent() {
 }
 
 #[test]
+fn an_inversion_with_a_lock_that_turns_out_to_be_a_signal_is_withdrawn() {
+    let mut story = threads(&[2, 3]);
+    let [a, signal] = locks(&mut story, ["a", "signal"]);
+    story.nest(2, "f", &[signal, a]);
+    story.nest(3, "g", &[a, signal]);
+    assert_eq!(story.verdicts().len(), 1);
+    let place = story.at("h", 2);
+    story.acquire(3, signal, place);
+    story.release(2, signal);
+    assert!(story.verdicts().is_empty());
+}
+
+/// The first reader takes the lock inside of what counts them, and maybe gives up; then counts himself out.
+#[test]
+fn what_the_first_took_for_all_with_a_timeout_is_no_order() {
+    let mut story = threads(&[2, 3]);
+    let [counting, resource] = locks(&mut story, ["counting", "resource"]);
+    story.decides("enter", 12);
+    let (count, first) = (story.at("enter", 10), story.at("enter", 12));
+    for (tid, patience) in [(2, Patience::Timeout), (3, Patience::Forever)] {
+        story.acquire(tid, counting, count);
+        story.acquire_with(tid, resource, first, patience);
+        story.release(tid, counting);
+        story.acquire(tid, counting, count);
+        story.release(tid, resource);
+        story.release(tid, counting);
+    }
+    assert!(story.verdicts().is_empty(), "{:?}", story.verdicts());
+}
+
+#[test]
 fn an_order_within_the_standard_library_is_silent() {
     let mut story = threads(&[2, 3]);
     let [a, b] = locks(&mut story, ["a", "b"]);

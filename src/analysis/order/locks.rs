@@ -136,7 +136,12 @@ impl World {
             strand_state.held.retain(|entry| entry.lock != lock);
             strand_state.held_changed();
         }
-        if !held.writes.is_empty() {
+        if held.signals {
+            // What tells others to go on does so whoever gives it back.
+            let stamp = strand_state.clock.publish();
+            held.signalled.join(&stamp);
+            held.publish(&stamp);
+        } else if !held.writes.is_empty() {
             let stamp = strand_state.clock.publish();
             held.publish(&stamp);
         }

@@ -29,6 +29,9 @@ pub struct Open {
     /// Its strand has written the part since, with nobody able to come between: what it does to the part later is founded
     /// on its own write, as with a place that is reserved under a lock and filled or given back without it.
     pub claimed: bool,
+    /// It saw what its strand had just written itself, with nobody able to come between: who counts himself in, and asks
+    /// whether he is the first.
+    pub own: bool,
 }
 
 /// A window that its strand has gone through.
@@ -46,6 +49,8 @@ pub struct Closed {
     pub locks: SmallVec<[LockId; 2]>,
     /// The strand gave way to others of its event loop in between.
     pub split: bool,
+    /// See [`Open::own`].
+    pub own: bool,
 }
 
 impl Closed {
@@ -57,7 +62,7 @@ impl Closed {
         let key = if whole { KeyId::WHOLE } else { open.key };
         // Of one place it was counted how often that one was written.
         let writes_before = if all && open.key != KeyId::WHOLE { u64::MAX } else { open.writes_before };
-        Closed { which, read: open.past.clone(), write, seen: open.value, writes_before, key, locks, split }
+        Closed { which, read: open.past.clone(), write, seen: open.value, writes_before, key, locks, split, own: open.own }
     }
 }
 
@@ -81,6 +86,12 @@ fn unbroken(before: &[Held], after: &[Held]) -> SmallVec<[LockId; 2]> {
     before.iter().filter(same).map(|held| held.lock).collect()
 }
 
+/// Two accesses of one strand between which nobody else can come: under one lock that was not let go, or in one turn of an
+/// event loop.
+pub fn are_one_step(one: &Past, other: &Past, in_task: bool) -> bool {
+    !unbroken(&one.locks, &other.locks).is_empty() || (in_task && one.turns == other.turns)
+}
+
 /// The open reads of one strand, by frame; the most recently used frame last.
 #[derive(Debug, Default)]
 pub struct Opens {
@@ -98,6 +109,15 @@ pub struct OpenSpan {
     /// The stack below the frame that makes both calls.
     pub below: StackId,
     pub open: Open,
+    /// A later look at the same part, under the second call.
+    pub looked: Option<Past>,
+}
+
+impl OpenSpan {
+    /// Has the second call looked for itself, with nobody able to come between that and what it does?
+    pub fn has_looked(&self, act: &Past, in_task: bool) -> bool {
+        self.looked.as_ref().is_some_and(|look| are_one_step(look, act, in_task))
+    }
 }
 
 const FRAMES: usize = 48;
@@ -140,8 +160,7 @@ impl Opens {
         let spans = self.spans.iter_mut().map(|span| &mut span.open);
         let opens = reads.into_iter().flatten().chain(spans);
         for open in opens.filter(|open| open.object == object && open.key == key) {
-            let unbroken = !unbroken(&open.past.locks, &write.locks).is_empty();
-            open.claimed |= unbroken || (in_task && open.past.turns == write.turns);
+            open.claimed |= are_one_step(&open.past, write, in_task);
         }
     }
 
@@ -181,6 +200,12 @@ impl Opens {
         self.spans.push(new);
     }
 
+    /// The spans that look at the same part of an object.
+    pub fn spans_of(&mut self, object: ObjectId, key: KeyId) -> impl Iterator<Item = &mut OpenSpan> {
+        let fits = move |open: &Open| open.object == object && (open.key == key || key == KeyId::WHOLE);
+        self.spans.iter_mut().filter(move |span| fits(&span.open))
+    }
+
     /// Takes the latest read under that span's first call, of the same part of the object: a span is gone through once.
     pub fn take_span(
         &mut self,
@@ -189,11 +214,11 @@ impl Opens {
         below: StackId,
         object: ObjectId,
         fits: impl Fn(KeyId) -> bool,
-    ) -> Option<Open> {
+    ) -> Option<OpenSpan> {
         let same = |other: &OpenSpan| {
             (other.code, other.span, other.below, other.open.object) == (code, span, below, object) && fits(other.open.key)
         };
         let at = self.spans.iter().rposition(same)?;
-        Some(self.spans.remove(at).open)
+        Some(self.spans.remove(at))
     }
 }

@@ -23,7 +23,7 @@ mod unordered;
 use rustc_hash::FxHashMap;
 use smallvec::SmallVec;
 
-use self::activation::{Closed, Open, OpenSpan, Opens, Which};
+use self::activation::{Closed, Open, OpenSpan, Opens, Which, are_one_step};
 use self::found::Found;
 use self::judge::Effect;
 use self::shadow::{ObjectShadow, Part, Past, Shadow};
@@ -181,9 +181,12 @@ impl Windows {
         }
         if site.opens || in_span {
             let writes_before = part.writes_total;
-            let open = Open { frame, offset: site.offset, object, key, past: past.clone(), writes_before, value, claimed: false };
+            let own = part.writes.iter().any(|write| write.strand == now.strand && are_one_step(write, &past, in_task(now)));
+            let past = past.clone();
+            let open = Open { frame, offset: site.offset, object, key, past, writes_before, value, claimed: false, own };
             let opens = self.opens.entry(now.strand).or_insert_with(|| self.spare.pop().unwrap_or_default());
             if in_span {
+                look_again(now, site, &open, opens);
                 open_spans(now, site, &open, opens);
             }
             if site.opens {
@@ -204,8 +207,7 @@ impl Windows {
         let Some(past) = now.past(now.access.value, shared) else { return };
         let closed = self.close(now, site, &past);
         if let Some(opens) = self.opens.get_mut(&now.strand).filter(|_| key != KeyId::WHOLE || !is_container(now)) {
-            let in_task = now.world.strand(now.strand).is_some_and(|strand| strand.task.is_some());
-            opens.write(now.access.frame, object, key, &past, in_task);
+            opens.write(now.access.frame, object, key, &past, in_task(now));
         }
         let Some(shadow) = self.processes.get_mut(now.process.0 as usize) else { return };
         let effect = Effect::of(now.access.action, Some(site));
@@ -254,9 +256,13 @@ impl Windows {
                 closed.push(Closed::new(Which::Window(site.code, *index), open, past.clone(), all));
             }
         }
+        let inner: SmallVec<[WindowKind; 4]> = closed.iter().filter_map(|window| kind_of(now, window.which)).collect();
         if in_span {
-            let inner: SmallVec<[WindowKind; 4]> = closed.iter().filter_map(|window| kind_of(now, window.which)).collect();
             close_spans(now, site, opens, past, &inner, fits, &mut closed);
+        }
+        // Who has counted himself in and was or was not the first counts himself out later, from whatever number there is then.
+        if inner.contains(&WindowKind::ReadModifyWrite) {
+            closed.retain(|window| !(window.own && kind_of(now, window.which) == Some(WindowKind::CheckThenAct)));
         }
         closed
     }
@@ -297,6 +303,10 @@ fn told_by_writers(now: &Now<'_>, part: &Part) -> Told {
     told
 }
 
+fn in_task(now: &Now<'_>) -> bool {
+    now.world.strand(now.strand).is_some_and(|strand| strand.task.is_some())
+}
+
 fn in_span(now: &Now<'_>) -> bool {
     let entry = now.world.definitions(now.process).and_then(|definitions| definitions.stack(now.access.stack));
     entry.is_some_and(|entry| entry.in_span)
@@ -329,8 +339,21 @@ fn open_spans(now: &Now<'_>, site: &Site, open: &Open, opens: &mut Opens) {
             let checks = plan.is_some_and(|span| span.kind == WindowKind::CheckThenAct);
             let direct = depth == 0 && plan.is_some_and(|span| !span.computed);
             if direct || (depth > 0 && (site.returns || (checks && site.checks))) {
-                opens.open_span(OpenSpan { code: caller.code, span: *span, below: entry.parent, open: open.clone() });
+                let (code, open) = (caller.code, open.clone());
+                opens.open_span(OpenSpan { code, span: *span, below: entry.parent, open, looked: None });
             }
+        }
+    }
+}
+
+/// Remembers a check for the spans under whose second call it is made.
+fn look_again(now: &Now<'_>, site: &Site, look: &Open, opens: &mut Opens) {
+    let Some(definitions) = now.world.definitions(now.process).filter(|_| site.checks) else { return };
+    for span in opens.spans_of(look.object, look.key) {
+        let calls = definitions.walk(now.access.stack).take(SPAN_DEPTH + 1).skip(1);
+        let mut callers = calls.filter_map(|(_, entry)| Some((definitions.site(entry.site)?, entry.parent)));
+        if callers.any(|(site, below)| (site.code, below) == (span.code, span.below) && site.span_writes.contains(&span.span)) {
+            span.looked = Some(look.past.clone());
         }
     }
 }
@@ -355,16 +378,28 @@ fn close_spans(
         .filter(|(depth, code, span, _)| *depth > 0 || definitions.span(*code, *span).is_some_and(|span| !span.computed))
         .map(|(_, code, span, below)| (Which::Span(code, span), below))
         .collect();
+    let mut taken: SmallVec<[(Which, WindowKind, OpenSpan); 4]> = SmallVec::new();
     for (which, below) in ends {
         let Which::Span(code, span) = which else { continue };
-        let Some(open) = opens.take_span(code, span, below, now.access.object, &fits) else { continue };
+        let Some(span) = opens.take_span(code, span, below, now.access.object, &fits) else { continue };
+        taken.extend(kind_of(now, which).map(|kind| (which, kind, span)));
+    }
+    // Whoever has looked again has decided by that.
+    let last_look = |open: &Open| {
+        let checks = taken.iter().filter(|(_, kind, other)| *kind == WindowKind::CheckThenAct && other.open.key == open.key);
+        checks.map(|(.., other)| other.open.past.sequence).max()
+    };
+    for (which, kind, span) in &taken {
+        let open = &span.open;
+        let checks = *kind == WindowKind::CheckThenAct;
         // Whether something was there says nothing about whether something may be added.
         let unrelated = is_container(now) && site.grows && !site.shrinks && definitions.tests_truth(open.past.site);
-        let looks_again = unrelated || site.confirmed || kind_of(now, which).is_some_and(|kind| inner.contains(&kind));
+        let looks_again = unrelated || site.confirmed || inner.contains(kind);
         let one_function = open.past.stack == past.stack;
-        let claimed = open.claimed && kind_of(now, which) == Some(WindowKind::CheckThenAct);
-        if !looks_again && !one_function && !claimed {
-            closed.push(Closed::new(which, &open, past.clone(), false));
+        let decided_later = || last_look(open) > Some(open.past.sequence) || span.has_looked(past, in_task(now));
+        let founded = checks && (open.claimed || decided_later());
+        if !looks_again && !one_function && !founded {
+            closed.push(Closed::new(*which, open, past.clone(), false));
         }
     }
 }

@@ -125,3 +125,64 @@ fn a_read_of_an_earlier_activation_is_not_paired_with_a_later_write() {
     s.locked(a, Some(2));
     assert!(s.t.verdicts().iter().all(|verdict| verdict.ends_with("note")), "{:?}", s.t.verdicts());
 }
+
+/// Counts itself in, and asks whether it is the first; later counts itself out. All under the lock, but in two sections.
+fn count_in_and_out(who: Who, s: &mut Scene, own_first: bool, act: StackId) {
+    let count = s.t.code("Gate.count", store());
+    let entry = s.t.analysis.world().definitions(PROCESS).unwrap().stack(s.get).unwrap();
+    let step = s.t.stack_over(entry.parent, count, WRITE);
+    s.t.acquire(who, s.lock);
+    if own_first {
+        s.t.access(who, step, Action::Write, s.x, Value::Int(1));
+    }
+    s.t.access(who, s.get, Action::Read, s.x, Value::Unknown);
+    s.t.release(who, s.lock);
+    s.t.acquire(who, s.lock);
+    let entry = s.t.analysis.world().definitions(PROCESS).unwrap().stack(act).unwrap();
+    let code = s.t.analysis.world().definitions(PROCESS).unwrap().site(entry.site).unwrap().code;
+    let read = s.t.stack_over(entry.parent, code, READ);
+    s.t.access(who, read, Action::Read, s.x, Value::Unknown);
+    s.t.access(who, act, Action::Write, s.x, Value::Int(0));
+    s.t.release(who, s.lock);
+}
+
+#[test]
+fn who_counted_himself_in_may_count_himself_out() {
+    for own_first in [true, false] {
+        let mut s = scene(WindowKind::CheckThenAct, rmw("self.balance"));
+        let (a, b, act) = (s.a, s.b, s.set);
+        for who in [a, b, a] {
+            count_in_and_out(who, &mut s, own_first, act);
+        }
+        let expected: &[&str] = if own_first { &[] } else { &["check-then-act Account.balance possible error"] };
+        s.t.is(expected);
+    }
+}
+
+#[test]
+fn who_looks_again_under_the_lock_has_decided_by_that() {
+    for again in [true, false] {
+        let mut s = scene(WindowKind::CheckThenAct, store());
+        // Two calls of the getter, before the lock and under it, decide about the setter.
+        let plan = Plan { spans: vec![span(WindowKind::CheckThenAct).spans[0].clone()], ..Plan::default() };
+        let mut twice = plan.clone();
+        twice.spans.push(racetrace_probes::plan::Span { read: STORE, ..plan.spans[0].clone() });
+        let outer = s.t.code("take", twice);
+        let getter = s.t.code("Account.has", getter("self.balance"));
+        let setter = s.t.code("Account.take", store());
+        let [early, late, act] = [READ, STORE, WRITE].map(|offset| s.t.stack(outer, offset));
+        let (early, late) = (s.t.stack_over(early, getter, READ), s.t.stack_over(late, getter, READ));
+        let act = s.t.stack_over(act, setter, WRITE);
+        for who in [s.a, s.b] {
+            s.t.access(who, early, Action::Read, s.x, Value::Unknown);
+            s.t.acquire(who, s.lock);
+            if again {
+                s.t.access(who, late, Action::Read, s.x, Value::Unknown);
+            }
+            s.t.access(who, act, Action::Write, s.x, Value::Int(i64::from(who.tid.0)));
+            s.t.release(who, s.lock);
+        }
+        let races = s.t.verdicts().iter().filter(|verdict| !verdict.ends_with("note")).count();
+        assert_eq!(races, usize::from(!again), "{:?}", s.t.verdicts());
+    }
+}
