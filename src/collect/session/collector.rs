@@ -51,6 +51,8 @@ pub struct Collector {
     skipped: BTreeSet<OsString>,
     looked: Option<Instant>,
     sink: SyncSender<Vec<Record>>,
+    /// Batches that the receiver is done with.
+    used: Option<Receiver<Vec<Record>>>,
     ending: Receiver<Ending>,
     outcome: Outcome,
 }
@@ -58,7 +60,13 @@ pub struct Collector {
 impl Collector {
     pub fn new(rings: PathBuf, clock: SessionClock, sink: SyncSender<Vec<Record>>, ending: Receiver<Ending>) -> Self {
         let (sources, skipped, outcome) = (Vec::new(), BTreeSet::new(), Outcome::default());
-        Collector { rings, clock, sources, skipped, looked: None, sink, ending, outcome }
+        Collector { rings, clock, sources, skipped, looked: None, sink, used: None, ending, outcome }
+    }
+
+    /// Batches that come back empty are filled again: their memory is in place, and need not be had from the kernel.
+    #[must_use]
+    pub fn refilling(self, used: Receiver<Vec<Record>>) -> Self {
+        Collector { used: Some(used), ..self }
     }
 
     /// Works until the command has ended and all its processes have, or the patience with them is at an end.
@@ -142,9 +150,11 @@ impl Collector {
         let mut active = false;
         let clock = self.clock;
         let limit = if self.sources.len() == 1 { ROUND_ALONE } else { ROUND };
+        let used = self.used.as_ref();
         self.sources.retain_mut(|source| {
             source.beat();
-            let mut records = Vec::with_capacity(source.waiting().min(limit));
+            let mut records = used.and_then(|used| used.try_recv().ok()).unwrap_or_default();
+            records.reserve(source.waiting().min(limit));
             let outlook = source.drain(&clock, limit, &mut records);
             if !records.is_empty() {
                 lists.push(records);

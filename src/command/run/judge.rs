@@ -2,7 +2,7 @@
 //! prints itself.
 
 use std::io::{IsTerminal, Write};
-use std::sync::mpsc::{Receiver, RecvTimeoutError};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender};
 use std::time::{Duration, Instant};
 
 use crate::analysis::Analysis;
@@ -93,15 +93,16 @@ impl Judge {
         Ok(Judge { analysis: Analysis::new(analysis_options(report)), recording, announce, chart })
     }
 
-    /// Takes batches until nobody sends any more.
-    pub fn run(mut self, batches: &Receiver<Message>) -> Judged {
+    /// Takes batches until nobody sends any more, and gives them back empty.
+    pub fn run(mut self, batches: &Receiver<Message>, back: &SyncSender<Message>) -> Judged {
         let (mut latest, mut quiet) = (0, Instant::now());
         loop {
             match batches.recv_timeout(IDLE) {
-                Ok(batch) => {
+                Ok(mut batch) => {
                     latest = batch.iter().map(|record| record.time).fold(latest, u64::max);
                     quiet = Instant::now();
-                    batch.iter().for_each(|record| self.take(record));
+                    batch.drain(..).for_each(|record| self.take(&record));
+                    let _ = back.try_send(batch);
                 }
                 // A program that hangs says nothing more.
                 Err(RecvTimeoutError::Timeout) => {

@@ -16,6 +16,9 @@ use crate::event::ProcessId;
 /// Batches between collector and judge: bounds memory, and makes the target wait rather than the report suffer.
 const BATCHES: usize = 16;
 
+/// Empty batches that are kept to be filled again.
+const SPARE: usize = 2;
+
 pub struct Session {
     collector: JoinHandle<Outcome>,
     judge: JoinHandle<Judged>,
@@ -28,11 +31,12 @@ impl Session {
     /// A thread cannot be started.
     pub fn start(directory: &SessionDirectory, judge: Judge) -> Result<Session, Failure> {
         let (sink, batches) = mpsc::sync_channel(BATCHES);
+        let (back, used) = mpsc::sync_channel(SPARE);
         let (ending, endings) = mpsc::channel();
         let remarks = sink.clone();
-        let collector = Collector::new(directory.rings(), SessionClock::start(), sink, endings);
+        let collector = Collector::new(directory.rings(), SessionClock::start(), sink, endings).refilling(used);
         let start = |error: std::io::Error| Failure::new(format!("cannot start a thread: {error}"));
-        let judge = std::thread::Builder::new().name("judge".into()).spawn(move || judge.run(&batches)).map_err(start)?;
+        let judge = std::thread::Builder::new().name("judge".into()).spawn(move || judge.run(&batches, &back)).map_err(start)?;
         let collector = std::thread::Builder::new().name("collector".into()).spawn(move || collector.run()).map_err(start)?;
         Ok(Session { collector, judge, ending, remarks })
     }
