@@ -5,6 +5,7 @@
 //! |---|---|
 //! | [`shadow`] | what is remembered of each subject |
 //! | [`activation`] | reads that wait for their write, and closed windows |
+//! | [`spans`] | windows across functions |
 //! | [`judge`] | the rules: order, mutual exclusion, harmlessness |
 //! | [`found`] | races, once each |
 //! | [`explain`], [`help`] | findings in words |
@@ -16,6 +17,7 @@ mod found;
 mod help;
 mod judge;
 mod shadow;
+mod spans;
 #[cfg(test)]
 mod tests;
 mod unordered;
@@ -23,17 +25,17 @@ mod unordered;
 use rustc_hash::FxHashMap;
 use smallvec::SmallVec;
 
-use self::activation::{Closed, Open, OpenSpan, Opens, Which, are_one_step};
+use self::activation::{Closed, Open, Opens, Which, are_one_step};
 use self::found::Found;
 use self::judge::Effect;
 use self::shadow::{ObjectShadow, Part, Past, Shadow};
 use super::clock::Known;
-use super::definitions::{SPAN_DEPTH, Site};
+use super::definitions::Site;
 use super::findings::Again;
 use super::polls::{Lesson, Told};
 use super::strand::Strand;
 use super::{Detector, Findings, StrandId, World};
-use crate::event::{Access, Action, Event, KeyId, ProcessId, Record, Shape, StackId, Value};
+use crate::event::{Access, Action, Event, KeyId, ProcessId, Record, Shape, Value};
 use racetrace_probes::plan::WindowKind;
 
 /// Open reads of ended strands whose memory is kept.
@@ -164,7 +166,7 @@ impl Windows {
 
     fn read(&mut self, now: &Now<'_>, site: &Site, shared: bool, findings: &mut Findings) {
         let Access { object, key, frame, .. } = *now.access;
-        let in_span = in_span(now);
+        let in_span = spans::concerns(now);
         let poll = now.world.definitions(now.process).and_then(|definitions| definitions.poll_at(now.access.stack));
         if !site.opens && !in_span && !shared && poll.is_none() {
             return;
@@ -186,8 +188,8 @@ impl Windows {
             let open = Open { frame, offset: site.offset, object, key, past, writes_before, value, claimed: false, own };
             let opens = self.opens.entry(now.strand).or_insert_with(|| self.spare.pop().unwrap_or_default());
             if in_span {
-                look_again(now, site, &open, opens);
-                open_spans(now, site, &open, opens);
+                spans::look_again(now, site, &open, opens);
+                spans::open(now, site, &open, opens);
             }
             if site.opens {
                 opens.open(open);
@@ -239,7 +241,7 @@ impl Windows {
     /// The windows that this write closes.
     fn close(&mut self, now: &Now<'_>, site: &Site, past: &Past) -> SmallVec<[Closed; 2]> {
         let mut closed = SmallVec::new();
-        let in_span = in_span(now);
+        let in_span = spans::concerns(now);
         if site.closes.is_empty() && !in_span {
             return closed;
         }
@@ -258,7 +260,7 @@ impl Windows {
         }
         let inner: SmallVec<[WindowKind; 4]> = closed.iter().filter_map(|window| kind_of(now, window.which)).collect();
         if in_span {
-            close_spans(now, site, opens, past, &inner, fits, &mut closed);
+            spans::close(now, site, opens, past, &inner, fits, &mut closed);
         }
         // Who has counted himself in and was or was not the first counts himself out later, from whatever number there is then.
         if inner.contains(&WindowKind::ReadModifyWrite) {
@@ -307,11 +309,6 @@ fn in_task(now: &Now<'_>) -> bool {
     now.world.strand(now.strand).is_some_and(|strand| strand.task.is_some())
 }
 
-fn in_span(now: &Now<'_>) -> bool {
-    let entry = now.world.definitions(now.process).and_then(|definitions| definitions.stack(now.access.stack));
-    entry.is_some_and(|entry| entry.in_span)
-}
-
 fn is_container(now: &Now<'_>) -> bool {
     let shape = now.world.shape(now.process, now.access.object);
     matches!(shape, Some(Shape::Dict | Shape::List | Shape::Set | Shape::Deque | Shape::Mapping))
@@ -326,80 +323,5 @@ fn kind_of(now: &Now<'_>, which: Which) -> Option<WindowKind> {
     match which {
         Which::Window(code, index) => definitions.window(code, index).map(|window| window.kind),
         Which::Span(code, index) => definitions.span(code, index).map(|span| span.kind),
-    }
-}
-
-/// Remembers a read for the spans whose first call it is made under: if its value leaves the callee.
-fn open_spans(now: &Now<'_>, site: &Site, open: &Open, opens: &mut Opens) {
-    let Some(definitions) = now.world.definitions(now.process) else { return };
-    for (depth, (_, entry)) in definitions.walk(now.access.stack).take(SPAN_DEPTH + 1).enumerate() {
-        let Some(caller) = definitions.site(entry.site) else { continue };
-        for span in &caller.span_reads {
-            let plan = definitions.span(caller.code, *span);
-            let checks = plan.is_some_and(|span| span.kind == WindowKind::CheckThenAct);
-            let direct = depth == 0 && plan.is_some_and(|span| !span.computed);
-            if direct || (depth > 0 && (site.returns || (checks && site.checks))) {
-                let (code, open) = (caller.code, open.clone());
-                opens.open_span(OpenSpan { code, span: *span, below: entry.parent, open, looked: None });
-            }
-        }
-    }
-}
-
-/// Remembers a check for the spans under whose second call it is made.
-fn look_again(now: &Now<'_>, site: &Site, look: &Open, opens: &mut Opens) {
-    let Some(definitions) = now.world.definitions(now.process).filter(|_| site.checks) else { return };
-    for span in opens.spans_of(look.object, look.key) {
-        let calls = definitions.walk(now.access.stack).take(SPAN_DEPTH + 1).skip(1);
-        let mut callers = calls.filter_map(|(_, entry)| Some((definitions.site(entry.site)?, entry.parent)));
-        if callers.any(|(site, below)| (site.code, below) == (span.code, span.below) && site.span_writes.contains(&span.span)) {
-            span.looked = Some(look.past.clone());
-        }
-    }
-}
-
-/// Closes the spans whose second call this write is made under; not where the callee looks again before it writes.
-fn close_spans(
-    now: &Now<'_>,
-    site: &Site,
-    opens: &mut Opens,
-    past: &Past,
-    inner: &[WindowKind],
-    fits: impl Fn(KeyId) -> bool,
-    closed: &mut SmallVec<[Closed; 2]>,
-) {
-    let Some(definitions) = now.world.definitions(now.process) else { return };
-    let ends: Vec<(Which, StackId)> = definitions
-        .walk(now.access.stack)
-        .take(SPAN_DEPTH + 1)
-        .enumerate()
-        .filter_map(|(depth, (_, entry))| Some((depth, definitions.site(entry.site)?, entry.parent)))
-        .flat_map(|(depth, site, below)| site.span_writes.iter().map(move |span| (depth, site.code, *span, below)))
-        .filter(|(depth, code, span, _)| *depth > 0 || definitions.span(*code, *span).is_some_and(|span| !span.computed))
-        .map(|(_, code, span, below)| (Which::Span(code, span), below))
-        .collect();
-    let mut taken: SmallVec<[(Which, WindowKind, OpenSpan); 4]> = SmallVec::new();
-    for (which, below) in ends {
-        let Which::Span(code, span) = which else { continue };
-        let Some(span) = opens.take_span(code, span, below, now.access.object, &fits) else { continue };
-        taken.extend(kind_of(now, which).map(|kind| (which, kind, span)));
-    }
-    // Whoever has looked again has decided by that.
-    let last_look = |open: &Open| {
-        let checks = taken.iter().filter(|(_, kind, other)| *kind == WindowKind::CheckThenAct && other.open.key == open.key);
-        checks.map(|(.., other)| other.open.past.sequence).max()
-    };
-    for (which, kind, span) in &taken {
-        let open = &span.open;
-        let checks = *kind == WindowKind::CheckThenAct;
-        // Whether something was there says nothing about whether something may be added.
-        let unrelated = is_container(now) && site.grows && !site.shrinks && definitions.tests_truth(open.past.site);
-        let looks_again = unrelated || site.confirmed || inner.contains(kind);
-        let one_function = open.past.stack == past.stack;
-        let decided_later = || last_look(open) > Some(open.past.sequence) || span.has_looked(past, in_task(now));
-        let founded = checks && (open.claimed || decided_later());
-        if !looks_again && !one_function && !founded {
-            closed.push(Closed::new(*which, open, past.clone(), false));
-        }
     }
 }
