@@ -225,6 +225,9 @@ pub mod value {
     pub const OBJECT: u16 = 6;
 }
 
+/// How the name of what processes share begins (`Shared`), where it is an object that a manager keeps.
+pub const MANAGED: &str = "manager";
+
 /// `small` of an `Access`.
 pub mod action {
     pub const READ: u8 = 0;

@@ -2,6 +2,7 @@
 //! process. Each single access is locked by itself; what lies in the memory of one process is [`super::windows`]' business.
 
 use racetrace_probes::plan::WindowKind;
+use racetrace_probes::wire::MANAGED;
 use rustc_hash::FxHashMap;
 
 use super::Detector;
@@ -29,9 +30,48 @@ struct Read {
 #[derive(Debug, Clone)]
 struct Window {
     process: ProcessId,
+    by: By,
     kind: WindowKind,
     read: Point,
     written: Point,
+}
+
+/// By what the processes share a value.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum By {
+    /// Memory, with a lock that each access takes.
+    Lock,
+    /// A process that keeps it, and that each access asks.
+    Manager,
+}
+
+impl By {
+    fn of(what: &str) -> By {
+        if what.starts_with(MANAGED) { By::Manager } else { By::Lock }
+    }
+
+    /// What reading it, storing it, and both together mean.
+    fn words(self) -> [&'static str; 3] {
+        match self {
+            By::Lock => [
+                "takes its lock, reads it, and gives the lock back",
+                "takes its lock again and stores it",
+                "its lock is held for each access alone; between two of them other processes can have it",
+            ],
+            By::Manager => [
+                "asks the manager for it",
+                "has the manager store it",
+                "the manager does one call after the other; between two of one process it does those of others",
+            ],
+        }
+    }
+
+    fn help(self, name: &str) -> String {
+        match self {
+            By::Lock => format!("hold its lock over both: with {}.get_lock(): …", holder(name)),
+            By::Manager => format!("hold one lock of the manager's (manager.Lock()) over both, wherever {name} is changed"),
+        }
+    }
 }
 
 #[derive(Debug, Clone)]
@@ -106,9 +146,12 @@ impl Shared {
         let write = Rival { process, point: write.point, only_checked: false };
         for window in &closed {
             for other in value.writes.iter().filter(|other| other.point.strand != window.read.strand) {
-                if window.read.time < other.point.time && other.point.time < window.written.time {
+                let between = window.read.time < other.point.time && other.point.time < window.written.time;
+                // Told to, and waited for: that is how the program works.
+                let asked = window.read.is_before(&other.point) && other.point.is_before(&window.written);
+                if between && !asked {
                     tell(world, window, other, Evidence::Observed, findings);
-                } else if can_land(world, window, &other.point) {
+                } else if !between && can_land(world, window, &other.point) {
                     tell(world, window, other, Evidence::Possible, findings);
                 }
             }
@@ -139,7 +182,7 @@ impl Shared {
                         .is_some_and(|of| of.code == site.code && window.reads.contains(&of.offset))
             };
             let read = reads.iter().filter(opens).max_by_key(|read| read.point.time)?.point.clone();
-            Some(Window { process, kind: window.kind, read, written: write.point.clone() })
+            Some(Window { process, by: By::of(&write.what), kind: window.kind, read, written: write.point.clone() })
         };
         site.closes.iter().filter_map(window).collect()
     }
@@ -196,6 +239,7 @@ fn tell(world: &World, window: &Window, other: &Rival, evidence: Evidence, findi
         WindowKind::ReadModifyWrite => ("read", "write"),
         WindowKind::CheckThenAct => ("check", "act"),
     };
+    let [reads, stores, why] = window.by.words();
     let did = if other.only_checked { "makes the same check" } else { "stores it" };
     let draft = Draft {
         kind,
@@ -203,13 +247,13 @@ fn tell(world: &World, window: &Window, other: &Rival, evidence: Evidence, findi
         evidence,
         message,
         accesses: vec![
-            access(role, "takes its lock, reads it, and gives the lock back", &window.read),
-            access(act, "takes its lock again and stores it", &window.written),
+            access(role, reads, &window.read),
+            access(act, stores, &window.written),
             access("conflict", did, &other.point),
         ],
-        why: Some("its lock is held for each access alone; between two of them other processes can have it".to_owned()),
+        why: Some(why.to_owned()),
         observed: observed.then(|| format!("{rival} stored it between the two")),
-        help: format!("hold its lock over both: with {}.get_lock(): …", holder(&name)),
+        help: window.by.help(&name),
         subject,
     };
     let mut made = finding(world, window.process, draft);

@@ -7,7 +7,7 @@ use racetrace_probes::wire::Kind;
 
 use crate::codes::Entry;
 use crate::ffi::Obj;
-use crate::hooks::attribute;
+use crate::hooks::{attribute, proxies};
 use crate::objects::type_info;
 use crate::state::{self, Fixed};
 use crate::thread::Thread;
@@ -77,6 +77,7 @@ pub fn entered(fixed: &Fixed, entry: &'static Entry, role: Role, frame: Obj) {
         Role::TaskDone => crate::hooks::asyncio::told_of(fixed, argument(fixed, entry, frame, 1)),
         Role::PytestStep => crate::tests::step(subject, argument(fixed, entry, frame, 1)),
         Role::UnittestRun => crate::tests::case(fixed, subject),
+        Role::ProxyCall => proxies::called(fixed, frame),
         _ => {}
     }
 }
@@ -117,6 +118,7 @@ pub fn returned(fixed: &Fixed, entry: &'static Entry, role: Role, frame: Obj, re
         Role::AsyncSemaphoreNew => lock(fixed, Kind::LockNew, subject, frame, ASYNC_SEMAPHORE, initial(fixed, entry, frame)),
         Role::AsyncLockNew => lock(fixed, Kind::LockNew, subject, frame, ASYNC_LOCK, 0),
         Role::UnittestRun => crate::tests::case_over(),
+        Role::ProxyCall => proxies::answered(fixed, frame, result),
         Role::Job => tasks::say(thread::current(), ring::slot(Kind::JobEnd, thread::tid())),
         _ => {}
     }

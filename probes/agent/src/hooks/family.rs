@@ -7,7 +7,7 @@ use std::sync::Mutex;
 use racetrace_probes::wire::Kind;
 
 use crate::ffi::{self, Obj};
-use crate::hooks::{Call, attribute, exchange_all, loaded, of, streams};
+use crate::hooks::{Call, attribute, exchange_all, loaded, of, proxies, streams};
 use crate::layout::Layout;
 use crate::state::{self, Fixed};
 use crate::table::mix2;
@@ -138,8 +138,8 @@ fn reads_file(call: &Call) -> Obj {
 /// Something has come in by a descriptor; what comes out of a file was not sent.
 fn comes_in(fd: i32) {
     let Some(status) = streams::status(fd).filter(|status| status.st_mode & libc::S_IFMT != libc::S_IFREG) else { return };
-    let starts = || state::fixed().is_some_and(|fixed| STARTS.iter().any(|chain| is_called_in(fixed, chain)));
-    if thread::outermost(starts) != Some(true) {
+    let is_known = |fixed| STARTS.iter().any(|chain| is_called_in(fixed, chain)) || proxies::is_answer(fixed);
+    if thread::outermost(|| state::fixed().is_some_and(is_known)) != Some(true) {
         hears(|| streams::came(&status));
     }
 }
@@ -182,22 +182,25 @@ pub(super) fn name_process() {
 }
 
 pub(super) fn say(fixed: &Fixed, kind: Kind, name: &str) {
+    thread::outermost(|| tell_lock(fixed, kind, name));
+}
+
+/// The same, from inside the agent.
+pub(super) fn tell_lock(fixed: &Fixed, kind: Kind, name: &str) {
     const FILE: u8 = 5;
-    thread::outermost(|| {
-        let frame = tasks::current_frame(&fixed.layout);
-        tasks::strand(fixed, thread::current(), frame);
-        let stack = stacks::stack(fixed, frame, None);
-        let word = name.bytes().fold(0, |word, byte| mix2(word, u64::from(byte))) | 1;
-        let known = state::with(|state, _| state.objects.file_lock(&mut state.names, word, name));
-        let Some((id, new)) = known else { return };
-        let tell = |kind: Kind, small: u8| {
-            let mut slot = ring::slot(kind, thread::tid());
-            (slot.a, slot.b, slot.small, slot.stack) = (id, word, small, stack);
-            tasks::say(thread::current(), slot);
-        };
-        if new {
-            tell(Kind::LockNew, FILE);
-        }
-        tell(kind, 0);
-    });
+    let frame = tasks::current_frame(&fixed.layout);
+    tasks::strand(fixed, thread::current(), frame);
+    let stack = stacks::stack(fixed, frame, None);
+    let word = name.bytes().fold(0, |word, byte| mix2(word, u64::from(byte))) | 1;
+    let known = state::with(|state, _| state.objects.file_lock(&mut state.names, word, name));
+    let Some((id, new)) = known else { return };
+    let tell = |kind: Kind, small: u8| {
+        let mut slot = ring::slot(kind, thread::tid());
+        (slot.a, slot.b, slot.small, slot.stack) = (id, word, small, stack);
+        tasks::say(thread::current(), slot);
+    };
+    if new {
+        tell(Kind::LockNew, FILE);
+    }
+    tell(kind, 0);
 }

@@ -10,6 +10,7 @@ pub mod dealloc;
 pub mod family;
 pub mod files;
 pub mod locks;
+pub mod proxies;
 pub mod queues;
 pub mod semaphores;
 pub mod shared;

@@ -46,12 +46,17 @@ fn note(fixed: &Fixed, lock: &str) -> Option<()> {
             None => String::new(),
         },
     };
+    say(fixed, caller, &format!("{lock}+{start}{part}"), accessor.action)
+}
+
+/// Notes an access to what all processes call `what`, made in the program's own frame `caller`.
+pub(super) fn say(fixed: &Fixed, caller: Obj, what: &str, action: u8) -> Option<()> {
     family::name_process();
-    tasks::strand(fixed, thread::current(), tasks::current_frame(layout));
+    tasks::strand(fixed, thread::current(), tasks::current_frame(&fixed.layout));
     let stack = stacks::stack(fixed, caller, None);
-    let known = state::with(|state, _| state.names.text(&format!("{lock}+{start}{part}")))?;
+    let known = state::with(|state, _| state.names.text(what))?;
     let mut slot = ring::slot(Kind::Shared, thread::tid());
-    (slot.word, slot.small, slot.stack, slot.d) = (known, accessor.action, stack, caller as u64);
+    (slot.word, slot.small, slot.stack, slot.d) = (known, action, stack, caller as u64);
     tasks::say(thread::current(), slot);
     Some(())
 }

@@ -35,6 +35,8 @@ pub enum Role {
     CallbackRuns,
     /// A group of tasks is told that one of them (its second argument) is done.
     TaskDone,
+    /// A proxy asks a manager (`_callmethod(methodname, args)`).
+    ProxyCall,
     /// pytest's note of the current test: `(item, when)`.
     PytestStep,
     /// `TestCase.run`.
@@ -57,6 +59,7 @@ impl Role {
                 | Role::AsyncAcquire
                 | Role::UnittestRun
                 | Role::Job
+                | Role::ProxyCall
         )
     }
 
@@ -95,6 +98,7 @@ const FUNCTIONS: &[(&str, &str, Role)] = &[
     ("multiprocessing.pool", "IMapIterator._set", Role::Signal),
     ("multiprocessing.pool", "IMapUnorderedIterator._set", Role::Signal),
     ("multiprocessing.pool", "IMapIterator.next", Role::Observe),
+    ("multiprocessing.managers", "BaseProxy._callmethod", Role::ProxyCall),
     ("asyncio.locks", "Event.set", Role::Signal),
     ("asyncio.locks", "Event.wait", Role::Observe),
     ("asyncio.locks", "Event.is_set", Role::ObserveIfTrue),
