@@ -136,8 +136,29 @@ pub fn at_instruction(mut site: Site) -> Next {
             touch_short(&site, short);
             return Next::Watch;
         }
+        if let Some(watch) = site.entry.plan.watches.get(site.watch) {
+            match watch.operation {
+                Operation::IterBegin { iterable } => return iteration::begins(&site, iterable, watch.depth),
+                Operation::IterNext { iterator } => return step(&site, iterator, watch.depth, true),
+                _ => {}
+            }
+        }
     }
     at_watches(site)
+}
+
+/// A loop asks for its next element.
+#[inline(always)]
+fn step(site: &Site, iterator: plan::Place, depth: u32, can_rest: bool) -> Next {
+    let object = site.at(iterator, depth);
+    if object.is_null() || iteration::is_uneventful(site, object) {
+        return Next::Watch;
+    }
+    if can_rest && iteration::may_rest(site, object) {
+        return Next::Rest;
+    }
+    iteration::next(site, iterator, depth);
+    Next::Watch
 }
 
 #[inline(never)]
@@ -151,12 +172,8 @@ fn at_watches(mut site: Site) -> Next {
         site.watch = number;
         match watch.operation {
             Operation::IterNext { iterator } => {
-                let object = site.at(iterator, watch.depth);
-                if !object.is_null() && !iteration::is_uneventful(&site, object) {
-                    if iteration::may_rest(&site, object) && !enters {
-                        return Next::Rest;
-                    }
-                    iteration::next(&site, iterator, watch.depth);
+                if step(&site, iterator, watch.depth, !enters) == Next::Rest {
+                    return Next::Rest;
                 }
             }
             Operation::IterBegin { iterable } => next = iteration::begins(&site, iterable, watch.depth),

@@ -174,8 +174,7 @@ fn tuple_size(layout: &Layout, tuple: Obj) -> usize {
     if tuple.is_null() || layout.type_of(tuple) != object!(PyTuple_Type) {
         return 0;
     }
-    // SAFETY: a tuple has its size after the header.
-    unsafe { field(tuple, layout.header) }
+    layout.tuple_size(tuple)
 }
 
 /// Does the loop walk what nobody can change, so that its steps need not be watched? From its beginning, which goes on

@@ -227,6 +227,13 @@ impl Layout {
         unsafe { field(frame, self.frame_locals + 8 * index) }
     }
 
+    /// How many items a tuple has.
+    #[inline(always)]
+    pub fn tuple_size(&self, tuple: Obj) -> usize {
+        // SAFETY: said by the caller; the size comes after the header.
+        unsafe { field(tuple, self.header) }
+    }
+
     /// An item of a tuple that has as many.
     #[inline(always)]
     pub fn tuple_item(&self, tuple: Obj, index: u32) -> Obj {

@@ -4,6 +4,7 @@
 use std::ffi::CStr;
 
 use crate::ffi::{self, Obj};
+use crate::layout::Layout;
 
 /// A call of an exchanged method, whatever its calling convention.
 pub struct Call {
@@ -89,13 +90,14 @@ impl Call {
     }
 
     /// Is it called without any argument?
-    pub fn is_bare(&self) -> bool {
+    #[inline]
+    pub fn is_bare(&self, layout: &Layout) -> bool {
         match self.arguments {
             Arguments::One(argument, takes) => !takes || argument.is_null(),
-            // SAFETY: a tuple, a dict or null.
-            Arguments::Tuple(args, kwargs, _) => unsafe {
-                ffi::PyTuple_Size(args) == 0 && (kwargs.is_null() || ffi::PyDict_Size(kwargs) == 0)
-            },
+            Arguments::Tuple(args, kwargs, _) => {
+                // SAFETY: a dict or null.
+                layout.tuple_size(args) == 0 && (kwargs.is_null() || unsafe { ffi::PyDict_Size(kwargs) } == 0)
+            }
             Arguments::Fast(_, count, names, _) => count == 0 && names.is_null(),
         }
     }

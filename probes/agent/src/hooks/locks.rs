@@ -33,8 +33,7 @@ pub fn start(layout: &Layout) {
     LOCK_TYPE.store(lock as usize, Ordering::Relaxed);
     RLOCK_TYPE.store(rlock as usize, Ordering::Relaxed);
     for class in [lock, rlock] {
-        exchange_all(layout, class, &[c"acquire", c"acquire_lock"], acquire);
-        exchange_all(layout, class, &[c"__enter__"], enters);
+        exchange_all(layout, class, &[c"acquire", c"acquire_lock", c"__enter__"], acquire);
         exchange_all(layout, class, &[c"release", c"release_lock", c"__exit__"], release);
     }
     exchange_all(layout, rlock, &[c"_release_save"], release_all);
@@ -229,7 +228,7 @@ pub fn tell(fixed: &Fixed) {
 
 /// `acquire(blocking=True, timeout=-1)`.
 fn patience(layout: &Layout, call: &Call) -> u8 {
-    if call.is_bare() {
+    if call.is_bare(layout) {
         return FOREVER;
     }
     let blocking = call.argument(0, c"blocking");
@@ -265,23 +264,14 @@ fn is_taken(layout: &Layout, lock: Obj) -> bool {
 }
 
 fn acquire(call: &Call) -> Obj {
-    acquire_with(call, |fixed| patience(&fixed.layout, call))
-}
-
-/// `with`: without arguments.
-fn enters(call: &Call) -> Obj {
-    acquire_with(call, |_| FOREVER)
-}
-
-#[inline(always)]
-fn acquire_with(call: &Call, patience: impl FnOnce(&Fixed) -> u8) -> Obj {
     let Some(fixed) = state::fixed() else { return call.go_on() };
+    let patience = patience(&fixed.layout, call);
     if is_taken(&fixed.layout, call.receiver) {
-        return acquire_taken(fixed, call, patience(fixed));
+        return acquire_taken(fixed, call, patience);
     }
     let result = call.go_on();
     if result == object!(_Py_TrueStruct)
-        && acquired(fixed, thread::current(), call.receiver, patience(fixed), false) == Outcome::Sentinel
+        && acquired(fixed, thread::current(), call.receiver, patience, false) == Outcome::Sentinel
     {
         threads::joined_by_lock(fixed, call.receiver);
     }
