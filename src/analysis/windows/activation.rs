@@ -92,7 +92,7 @@ pub fn are_one_step(one: &Past, other: &Past, in_task: bool) -> bool {
     !unbroken(&one.locks, &other.locks).is_empty() || (in_task && one.turns == other.turns)
 }
 
-/// The open reads of one strand, by frame; the most recently used frame last.
+/// The open reads of one strand, by frame; the most recently used frame last, the reads of a frame in no order.
 #[derive(Debug, Default)]
 pub struct Opens {
     frames: Vec<(FrameId, Vec<Open>)>,
@@ -140,18 +140,19 @@ impl Opens {
         };
         let Some((_, reads)) = self.frames.get_mut(at) else { return };
         let same = |other: &Open| other.offset == open.offset && other.object == open.object && other.key == open.key;
-        if let Some(at) = reads.iter().rposition(same) {
-            reads.remove(at);
-        } else if reads.len() >= READS {
-            reads.remove(0);
+        let oldest = || (0..reads.len()).min_by_key(|at| reads.get(*at).map(|other| other.past.sequence));
+        let place = reads.iter().position(same).or_else(|| if reads.len() >= READS { oldest() } else { None });
+        match place.and_then(|at| reads.get_mut(at)) {
+            Some(place) => *place = open,
+            None => reads.push(open),
         }
-        reads.push(open);
     }
 
     /// The latest read at one of `offsets` in that frame, of the same part of the object.
     pub fn latest(&self, frame: FrameId, offsets: &[u32], object: ObjectId, fits: impl Fn(KeyId) -> bool) -> Option<&Open> {
         let (_, reads) = self.frames.iter().rev().find(|(other, _)| *other == frame)?;
-        reads.iter().rev().find(|open| open.object == object && fits(open.key) && offsets.contains(&open.offset))
+        let fits = |open: &&Open| open.object == object && fits(open.key) && offsets.contains(&open.offset);
+        reads.iter().filter(fits).max_by_key(|open| open.past.sequence)
     }
 
     /// The strand writes this part: reads that nobody could come after lead to a claim.
