@@ -10,12 +10,18 @@ use crate::depend::Dependence;
 use crate::instruction::NOWHERE;
 use crate::opcode::Op;
 use crate::plan::{Operation, Poll};
+use crate::rescue;
 use crate::window::Facts;
 
 /// Functions of more blocks than this are not searched.
 const MOST_BLOCKS: usize = 1024;
 /// More of one function are not of interest.
 const MOST_POLLS: usize = 64;
+/// Blocks around a read that is made again when it fails.
+const MOST_TRIED: usize = 128;
+
+/// What a read raises of something that is not there.
+const NOT_THERE: &[&str] = &["KeyError", "IndexError", "LookupError", "AttributeError"];
 
 /// The blocks of a loop, in order; the one that it is entered by.
 struct Loop {
@@ -33,12 +39,51 @@ pub fn find(facts: &Facts<'_>, dependence: &mut Dependence<'_>) -> Vec<Poll> {
         let read = tests.iter().flat_map(|test| polled(facts, dependence, &turns, &tests, *test));
         found.extend(read.map(|read| Poll { read, inside: inside.clone() }));
     }
+    found.extend(facts.accesses.iter().filter_map(|read| tried_again(facts, dependence, read)));
     // Of loops around each other the inner one is left first.
     let size = |poll: &Poll| poll.inside.iter().map(|(first, end)| end - first).sum::<u32>();
     found.sort_by_key(|poll| (poll.read, size(poll)));
     found.dedup_by_key(|poll| poll.read);
     found.truncate(MOST_POLLS);
     found
+}
+
+/// A read that is made again whenever it fails: `while True: try: x = d[k] … except KeyError: sleep(1)`.
+fn tried_again(facts: &Facts<'_>, dependence: &mut Dependence<'_>, read: &Access) -> Option<Poll> {
+    let looks = matches!(read.operation, Operation::ItemRead { .. } | Operation::AttributeRead { .. });
+    let handler = facts.flow.handler(read.instruction as usize).filter(|_| looks)?.target;
+    if !rescue::catches(facts.code, facts.flow, handler as usize, NOT_THERE) {
+        return None;
+    }
+    let here = facts.flow.block(read.instruction as usize);
+    let before = all_from(here, |block| facts.flow.predecessors(block).to_vec())?;
+    let successors = |block: u32| facts.flow.blocks.get(block as usize).into_iter().flat_map(Block::successors);
+    let after = all_from(facts.flow.block(handler as usize), |block| successors(block).map(|next| next as u32).collect())?;
+    let mut body: Vec<u32> = before.into_iter().filter(|block| after.contains(block)).collect();
+    body.sort_unstable();
+    let turns = Loop { header: here, body };
+    if !turns.has(here) || turns.changes(facts, read) || turns.searches(facts, dependence, read.instruction) {
+        return None;
+    }
+    let (place, ends) = (offset(facts, read.instruction)?, facts.flow.list().get(read.instruction as usize)?.end);
+    // What comes right behind it comes after it.
+    let cut = |(first, end): (u32, u32)| if (first..end).contains(&place) { (first, ends) } else { (first, end) };
+    Some(Poll { read: place, inside: turns.offsets(facts).into_iter().map(cut).collect() })
+}
+
+/// A block and all that can be come to from there; nothing if they are many.
+fn all_from(block: u32, steps: impl Fn(u32) -> Vec<u32>) -> Option<Vec<u32>> {
+    let mut found = vec![block];
+    let mut at = 0;
+    while let Some(block) = found.get(at).copied().filter(|_| found.len() <= MOST_TRIED) {
+        at += 1;
+        for next in steps(block) {
+            if !found.contains(&next) {
+                found.push(next);
+            }
+        }
+    }
+    (found.len() <= MOST_TRIED).then_some(found)
 }
 
 /// Natural loops, each with all its ways back.

@@ -53,7 +53,9 @@ fn handlers(flow: &Flow, instruction: usize) -> Vec<usize> {
 /// Instructions from the beginning of a handler to where it has found out whether the exception is its own.
 const CLAUSE: usize = 16;
 
-fn catches(code: &Code, flow: &Flow, handler: usize, exceptions: &[&str]) -> bool {
+/// Is the handler, an index into the flow's list, a clause for one of these exceptions, or for all?
+#[must_use]
+pub fn catches(code: &Code, flow: &Flow, handler: usize, exceptions: &[&str]) -> bool {
     let clause = flow.list().iter().skip(handler).take(CLAUSE);
     let mut names = Vec::new();
     for instruction in clause {

@@ -81,3 +81,28 @@ def looks_for_one(items):
 def looks_once(self):
     if not self.ready:
         self.ready = True
+
+
+def tries_again(found, self):
+    while True:
+        try:
+            answer = found["answer"]  # polled
+            break
+        except KeyError:
+            time.sleep(0.1)
+    self.total = self.total + answer
+
+
+def tries_once(found):
+    try:
+        return found["answer"]
+    except KeyError:
+        return None
+
+
+def tries_each(found, keys):
+    for key in keys:
+        try:
+            print(found[key])
+        except KeyError:
+            continue

@@ -104,6 +104,7 @@ pub fn returned(fixed: &Fixed, entry: &'static Entry, role: Role, frame: Obj, re
     tasks::strand(fixed, thread::current(), frame);
     let is_true = result == object!(_Py_TrueStruct);
     match role {
+        Role::SignalWhenDone => tell(Kind::Signal, word, std::ptr::null_mut()),
         Role::Observe | Role::Meet => tell(Kind::Observe, word, std::ptr::null_mut()),
         // Without a result it was left by an exception.
         Role::Get if result.is_null() => {}
@@ -126,7 +127,7 @@ pub fn returned(fixed: &Fixed, entry: &'static Entry, role: Role, frame: Obj, re
 
 /// Does its return tell something of a channel?
 fn is_channel(role: Role) -> bool {
-    matches!(role, Role::Observe | Role::ObserveIfTrue | Role::Meet)
+    matches!(role, Role::Observe | Role::ObserveIfTrue | Role::Meet | Role::SignalWhenDone)
 }
 
 fn is_semaphore(role: Role) -> bool {

@@ -1,6 +1,6 @@
 //! Puts a plan together: accesses, windows and spans of one code object. What each of them is, is found elsewhere.
 
-use super::{Operation, Plan, PlanError, Watch};
+use super::{Operation, Plan, PlanError, Poll, Watch};
 use crate::access::{self, Access};
 use crate::call::{Call, calls};
 use crate::code::Code;
@@ -35,7 +35,7 @@ pub(super) fn plan(code: &Code, version: Version) -> Result<Plan, PlanError> {
     let window::Found { windows, taken, confirmed } = window::find(&facts, &mut dependence);
     let spans = span::find(&facts, &mut dependence);
     let polls = poll::find(&facts, &mut dependence);
-    let watches = watches(&facts, &taken);
+    let watches = watches(&facts, &taken, &polls);
     let enter = windows.iter().any(|window| !window.dominated).then(|| first_offset(&flow));
     let decided = decided(&facts, &mut dependence);
     Ok(Plan { watches, windows, spans, confirmed, decided, polls, enter, paths: paths(&facts) })
@@ -59,7 +59,7 @@ fn decided(facts: &Facts<'_>, dependence: &mut Dependence<'_>) -> Vec<u32> {
     found
 }
 
-fn watches(facts: &Facts<'_>, taken: &[bool]) -> Vec<Watch> {
+fn watches(facts: &Facts<'_>, taken: &[bool], polls: &[Poll]) -> Vec<Watch> {
     let Facts { code, flow, idents, .. } = *facts;
     let destinations = Destinations::new(code, flow);
     let paths = Paths { code, flow, idents };
@@ -72,12 +72,13 @@ fn watches(facts: &Facts<'_>, taken: &[bool]) -> Vec<Watch> {
             _ => destinations.of(flow.output(instruction, 0)),
         };
         let flows = if access.reads() && makes_value(&access.operation) { flows } else { super::Flows::default() };
-        let wanted = taken.get(index) == Some(&true) || worth(facts, access, flows);
+        let Some(found) = flow.list().get(instruction) else { continue };
+        let polled = || polls.iter().any(|poll| poll.read == found.offset);
+        let wanted = taken.get(index) == Some(&true) || worth(facts, access, flows) || polled();
         let own = facts.own.get(index) == Some(&true) && !(access.writes() && walked.contains(&access.subject));
         if own || !wanted {
             continue;
         }
-        let Some(found) = flow.list().get(instruction) else { continue };
         watches.push(Watch {
             offset: found.offset,
             depth: flow.depth.get(instruction).copied().unwrap_or(0),

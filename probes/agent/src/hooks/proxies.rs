@@ -27,18 +27,22 @@ enum Call {
 /// A proxy's method is about to be called: `_callmethod(self, methodname, args, kwds)` is entered.
 pub fn called(fixed: &Fixed, frame: Obj) {
     match call(&fixed.layout, frame) {
-        Some(Call::Access { action, part }) => {
-            access(fixed, frame, action, &part);
+        Some(Call::Access { action: action::WRITE, part }) => {
+            access(fixed, frame, action::WRITE, &part);
         }
         Some(Call::Release) => say(fixed, frame, Kind::LockReleased),
-        Some(Call::Acquire) | None => {}
+        _ => {}
     }
 }
 
-/// It returns.
+/// It returns: what was read was there by then, and whatever was done before that was stored.
 pub fn answered(fixed: &Fixed, frame: Obj, result: Obj) {
-    if result == object!(_Py_TrueStruct) && matches!(call(&fixed.layout, frame), Some(Call::Acquire)) {
-        say(fixed, frame, Kind::LockAcquired);
+    match call(&fixed.layout, frame) {
+        Some(Call::Access { action: action::READ, part }) => {
+            access(fixed, frame, action::READ, &part);
+        }
+        Some(Call::Acquire) if result == object!(_Py_TrueStruct) => say(fixed, frame, Kind::LockAcquired),
+        _ => {}
     }
 }
 

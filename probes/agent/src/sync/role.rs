@@ -6,6 +6,8 @@
 pub enum Role {
     /// What came before is before what follows an `Observe` of the same object.
     Signal,
+    /// A `Signal` on return.
+    SignalWhenDone,
     /// On return.
     Observe,
     /// On return, if it returns something true.
@@ -49,6 +51,7 @@ impl Role {
         matches!(
             self,
             Role::Observe
+                | Role::SignalWhenDone
                 | Role::ObserveIfTrue
                 | Role::Get
                 | Role::Meet
@@ -95,6 +98,9 @@ const FUNCTIONS: &[(&str, &str, Role)] = &[
     ("concurrent.futures._base", "Future.exception", Role::Observe),
     ("concurrent.futures._base", "Future.done", Role::ObserveIfTrue),
     ("concurrent.futures.thread", "_WorkItem.run", Role::Job),
+    // Who closes the server has waited for all its threads, also for those that it has forgotten since they ended.
+    ("socketserver", "ThreadingMixIn.process_request_thread", Role::SignalWhenDone),
+    ("socketserver", "ThreadingMixIn.server_close", Role::Observe),
     ("multiprocessing.pool", "IMapIterator._set", Role::Signal),
     ("multiprocessing.pool", "IMapUnorderedIterator._set", Role::Signal),
     ("multiprocessing.pool", "IMapIterator.next", Role::Observe),
