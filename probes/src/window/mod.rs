@@ -103,8 +103,8 @@ impl Finder<'_, '_, '_> {
         }
         for index in group {
             let Some(write) = accesses.get(*index).filter(|access| access.writes()) else { continue };
-            self.modifies(*index, write);
-            self.acts(group, *index, write);
+            let counts_on = self.modifies(*index, write);
+            self.acts(group, *index, write, counts_on);
             self.waits(group, *index, write);
             self.selects(*index, write);
             self.empties(group, *index, write);
@@ -112,11 +112,11 @@ impl Finder<'_, '_, '_> {
         }
     }
 
-    /// Read-modify-write: the stored value depends on reads.
-    fn modifies(&mut self, index: usize, write: &Access) {
+    /// Read-modify-write: the stored value depends on reads. Are there any?
+    fn modifies(&mut self, index: usize, write: &Access) -> bool {
         let stored = depend::stored(self.facts.flow, write);
         if stored.is_empty() {
-            return;
+            return false;
         }
         let mut reads: Vec<(Ident, usize)> = Vec::new();
         for source in self.dependence.sources(stored) {
@@ -128,18 +128,21 @@ impl Finder<'_, '_, '_> {
             }
         }
         self.without_confirmed(&mut reads, write);
+        let any = !reads.is_empty();
         self.windows_of(WindowKind::ReadModifyWrite, reads, &[], index, write, false);
+        any
     }
 
-    /// Check-then-act: branches that depend on reads lead to the write.
-    fn acts(&mut self, group: &[usize], index: usize, write: &Access) {
+    /// Check-then-act: branches that depend on reads lead to the write. What only counts on (`counts_on`) from what it finds
+    /// itself, whatever the outcome of a check was, does not act on that check.
+    fn acts(&mut self, group: &[usize], index: usize, write: &Access, counts_on: bool) {
         let block = self.facts.flow.block(write.instruction as usize);
         let ancestors = self.facts.control.ancestors(block);
         let mut reads: Vec<(Ident, usize)> = Vec::new();
         for (side, around) in &ancestors {
             let Facts { code, flow, idents, .. } = *self.facts;
             let empty = flow.enters_loop(*side) || self.asserts(*side) || oneself::is_asked(code, flow, idents, side.block);
-            if empty || (*around && !self.has_twin(&ancestors, *side)) {
+            if empty || (*around && !self.has_twin(&ancestors, *side)) || (counts_on && self.leads_there_anyway(*side, block)) {
                 continue;
             }
             for source in self.condition(side.block) {

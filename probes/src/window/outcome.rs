@@ -38,6 +38,32 @@ impl Finder<'_, '_, '_> {
         own != NOTHING && ancestors.iter().any(|(other, around)| !around && tested(other.block) == own)
     }
 
+    /// Does the other way of the branch lead to the block as well, without the same test again?
+    pub(super) fn leads_there_anyway(&self, side: Side, to: u32) -> bool {
+        let flow = self.facts.flow;
+        let tested = |block| flow.condition(block).map_or(NOTHING, |value| self.facts.idents.of(value));
+        let test = tested(side.block);
+        let is_same = |block: u32| block == side.block || (test != NOTHING && tested(block) == test);
+        let Some(branch) = flow.blocks.get(side.block as usize) else { return false };
+        let mut work = vec![if side.jump { branch.next } else { branch.jump }];
+        let mut at = 0;
+        while let Some(&block) = work.get(at) {
+            at += 1;
+            if block == to {
+                return true;
+            }
+            if is_same(block) || at > MOST_BLOCKS {
+                continue;
+            }
+            for next in flow.blocks.get(block as usize).into_iter().flat_map(Block::successors).map(|next| next as u32) {
+                if !work.contains(&next) {
+                    work.push(next);
+                }
+            }
+        }
+        false
+    }
+
     /// Does this check of `read`, with this outcome, make `write` depend on what others do?
     pub(super) fn counts(&self, read: &Access, source: Source, side: Side, write: &Access) -> bool {
         if source.element_of != NOWHERE && (write.key != NOTHING || self.in_loop(source.element_of, write.instruction)) {

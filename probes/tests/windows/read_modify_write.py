@@ -205,3 +205,26 @@ def numbered_list():
 
 def slices():
     items[:] = [x for x in items if x]  # rmw items <- .
+
+
+def counts_out_whatever_it_was(gate):
+    gate.counting.acquire()
+    gate.n = gate.n + 1  # rmw gate.n <- . latent
+    if gate.n == 1:
+        if not gate.resource.acquire():
+            return
+    gate.counting.release()
+    gate.entry.acquire()
+    gate.n -= 1  # rmw gate.n <- . latent
+
+
+def counts_out_if_it_was_enough(gate):
+    gate.n = gate.n + 1  # rmw gate.n <- . latent
+    if gate.n > 9:  # @a
+        work()
+        gate.n -= 9  # rmw gate.n <- . latent; cta gate.n <- a breaks
+
+
+def counts_down(gate):
+    while gate.n > 0:  # @a
+        gate.n -= 1  # rmw gate.n <- . latent; cta gate.n <- a

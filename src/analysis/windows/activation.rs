@@ -49,8 +49,6 @@ pub struct Closed {
     pub locks: SmallVec<[LockId; 2]>,
     /// The strand gave way to others of its event loop in between.
     pub split: bool,
-    /// See [`Open::own`].
-    pub own: bool,
 }
 
 impl Closed {
@@ -62,7 +60,7 @@ impl Closed {
         let key = if whole { KeyId::WHOLE } else { open.key };
         // Of one place it was counted how often that one was written.
         let writes_before = if all && open.key != KeyId::WHOLE { u64::MAX } else { open.writes_before };
-        Closed { which, read: open.past.clone(), write, seen: open.value, writes_before, key, locks, split, own: open.own }
+        Closed { which, read: open.past.clone(), write, seen: open.value, writes_before, key, locks, split }
     }
 }
 

@@ -262,10 +262,6 @@ impl Windows {
         if in_span {
             spans::close(now, site, opens, past, &inner, fits, &mut closed);
         }
-        // Who has counted himself in and was or was not the first counts himself out later, from whatever number there is then.
-        if inner.contains(&WindowKind::ReadModifyWrite) {
-            closed.retain(|window| !(window.own && kind_of(now, window.which) == Some(WindowKind::CheckThenAct)));
-        }
         closed
     }
 }

@@ -84,7 +84,9 @@ pub(super) fn close(
         let looks_again = unrelated || site.confirmed || inner.contains(kind);
         let one_function = open.past.stack == past.stack;
         let decided_later = || last_look(open) > Some(open.past.sequence) || span.has_looked(past, in_task(now));
-        let founded = checks && (open.claimed || decided_later());
+        // Who has counted himself in and was or was not the first counts himself out later, from whatever number there is then.
+        let counts_out = open.own && inner.contains(&WindowKind::ReadModifyWrite);
+        let founded = checks && (open.claimed || counts_out || decided_later());
         if !looks_again && !one_function && !founded {
             closed.push(Closed::new(*which, open, past.clone(), false));
         }
