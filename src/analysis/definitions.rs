@@ -28,8 +28,9 @@ pub struct Site {
     pub origin: Origin,
     /// The subject as the source names it, if the instruction is watched.
     pub path: Option<Arc<str>>,
-    /// The value read is tested by a branch, or returned.
+    /// The value read is tested by a branch.
     pub checks: bool,
+    /// The value read is returned.
     pub returns: bool,
     /// How well the path names its object: see [`super::naming`].
     pub rank: u8,

@@ -35,7 +35,7 @@ pub(super) fn open(now: &Now<'_>, site: &Site, open: &Open, opens: &mut Opens) {
 
 /// Remembers a check for the spans under whose second call it is made.
 pub(super) fn look_again(now: &Now<'_>, site: &Site, look: &Open, opens: &mut Opens) {
-    let Some(definitions) = now.world.definitions(now.process).filter(|_| site.checks) else { return };
+    let Some(definitions) = now.world.definitions(now.process).filter(|_| site.checks || site.returns) else { return };
     for span in opens.spans_of(look.object, look.key) {
         let calls = definitions.walk(now.access.stack).take(SPAN_DEPTH + 1).skip(1);
         let mut callers = calls.filter_map(|(_, entry)| Some((definitions.site(entry.site)?, entry.parent)));
