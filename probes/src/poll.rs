@@ -8,6 +8,7 @@ use crate::call::calls;
 use crate::control::Side;
 use crate::depend::Dependence;
 use crate::instruction::NOWHERE;
+use crate::method::Touch;
 use crate::opcode::Op;
 use crate::plan::{Operation, Poll};
 use crate::rescue;
@@ -48,17 +49,22 @@ pub fn find(facts: &Facts<'_>, dependence: &mut Dependence<'_>) -> Vec<Poll> {
     found
 }
 
-/// A read that is made again whenever it fails: `while True: try: x = d[k] … except KeyError: sleep(1)`.
+/// A read that is made again whenever it fails: `while True: try: x = d[k] … except KeyError: sleep(1)`. Taking something
+/// out is one, too.
 fn tried_again(facts: &Facts<'_>, dependence: &mut Dependence<'_>, read: &Access) -> Option<Poll> {
-    let looks = matches!(read.operation, Operation::ItemRead { .. } | Operation::AttributeRead { .. });
+    let takes = matches!(read.operation, Operation::MethodCall { .. }) && read.touch == Touch::Remove;
+    let looks = takes || matches!(read.operation, Operation::ItemRead { .. } | Operation::AttributeRead { .. });
     let handler = facts.flow.handler(read.instruction as usize).filter(|_| looks)?.target;
     if !rescue::catches(facts.code, facts.flow, handler as usize, NOT_THERE) {
         return None;
     }
     let here = facts.flow.block(read.instruction as usize);
     let before = all_from(here, |block| facts.flow.predecessors(block).to_vec())?;
-    let successors = |block: u32| facts.flow.blocks.get(block as usize).into_iter().flat_map(Block::successors);
-    let after = all_from(facts.flow.block(handler as usize), |block| successors(block).map(|next| next as u32).collect())?;
+    let successors = |block: u32| {
+        let found = facts.flow.blocks.get(block as usize).filter(|_| block != here);
+        found.into_iter().flat_map(Block::successors).map(|next| next as u32).collect()
+    };
+    let after = all_from(facts.flow.block(handler as usize), successors)?;
     let mut body: Vec<u32> = before.into_iter().filter(|block| after.contains(block)).collect();
     body.sort_unstable();
     let turns = Loop { header: here, body };
@@ -185,7 +191,9 @@ impl Loop {
     fn changes(&self, facts: &Facts<'_>, read: &Access) -> bool {
         facts.accesses.iter().any(|access| {
             let same = (access.space, access.subject) == (read.space, read.subject);
-            same && access.writes() && self.has(facts.flow.block(access.instruction as usize))
+            same && access.writes()
+                && access.instruction != read.instruction
+                && self.has(facts.flow.block(access.instruction as usize))
         })
     }
 }

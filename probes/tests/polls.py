@@ -106,3 +106,13 @@ def tries_each(found, keys):
             print(found[key])
         except KeyError:
             continue
+
+
+def takes_again(inbox, self):
+    while True:
+        try:
+            item = inbox.popleft()  # polled
+            break
+        except IndexError:
+            time.sleep(0.1)
+    self.total = self.total + item

@@ -67,7 +67,9 @@ impl World {
             Event::Settled => self.settle(record),
             Event::Hear => self.hear(strand, record.time),
             // What is only looked at is a message from whoever has stored it.
-            Event::Shared { writes: false, stack, .. } if !self.site(process, *stack).is_some_and(|site| site.opens) => {
+            Event::Shared { writes: false, stack, .. }
+                if self.is_polled(process, *stack) || !self.site(process, *stack).is_some_and(|site| site.opens) =>
+            {
                 self.hear(strand, record.time);
             }
             Event::Signal { channel } => self.signal(strand, *channel, None),
@@ -120,7 +122,7 @@ impl World {
             Event::PathCheck { path, stack, .. } => {
                 self.note_path(process, *path);
                 // A loop that goes on until somebody has made a file, or removed it.
-                if self.definitions(process).and_then(|all| all.stack(*stack)).is_some_and(|entry| entry.in_poll) {
+                if self.is_polled(process, *stack) {
                     self.hear(strand, record.time);
                 }
             }
@@ -309,6 +311,11 @@ impl World {
     }
 
     // ---- names
+
+    /// Does a loop go on until what is looked at there is so?
+    fn is_polled(&self, process: ProcessId, stack: StackId) -> bool {
+        self.definitions(process).and_then(|all| all.stack(stack)).is_some_and(|entry| entry.in_poll)
+    }
 
     fn note_path(&mut self, process: ProcessId, path: TextId) {
         if let Some(process) = self.process_mut(process) {

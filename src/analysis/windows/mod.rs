@@ -178,7 +178,7 @@ impl Windows {
         past.polls = poll.is_some();
         if let Some(at) = poll {
             part.polled = true;
-            let told = told_by_writers(now, part);
+            let told = told_by_writers(now, part, |_| true);
             self.lessons.push(Lesson::Polled { strand: now.strand, at, part: (object, key), told });
         }
         if site.opens || in_span {
@@ -212,6 +212,15 @@ impl Windows {
             opens.write(now.access.frame, object, key, &past, in_task(now));
         }
         let Some(shadow) = self.processes.get_mut(now.process.0 as usize) else { return };
+        let polls = now.world.definitions(now.process).and_then(|all| Some((all, all.poll_at(now.access.stack)?)));
+        if let Some((definitions, at)) = polls.filter(|_| site.polls.is_some()) {
+            // Whoever takes something out follows those who put things in.
+            let grows = |write: &Past| Effect::of(write.action, definitions.site(write.site)).grows;
+            let part = shadow.part_mut(object, key);
+            part.polled = true;
+            let told = told_by_writers(now, part, grows);
+            self.lessons.push(Lesson::Polled { strand: now.strand, at, part: (object, key), told });
+        }
         let effect = Effect::of(now.access.action, Some(site));
         let resizes = key != KeyId::WHOLE && (effect.grows || effect.shrinks) && is_container(now);
         if shared {
@@ -286,10 +295,11 @@ fn touch<'a>(shadow: &'a mut Shadow, now: &Now<'_>) -> Option<(bool, &'a ObjectS
 
 /// What was over for those who wrote a part. Whoever sets a flag does away with what was there; whoever counts on, or
 /// adds to a container, founds on what others did.
-fn told_by_writers(now: &Now<'_>, part: &Part) -> Told {
-    let Some(last) = part.writes.iter().next_back() else { return Told::default() };
+fn told_by_writers(now: &Now<'_>, part: &Part, counts: impl Fn(&Past) -> bool) -> Told {
+    let mut writes = part.writes.iter().rev().filter(|write| counts(write));
+    let Some(last) = writes.next() else { return Told::default() };
     let alone = last.action == Action::Write && matches!(last.value, Value::Bool(_) | Value::None);
-    let others = part.writes.iter().rev().skip(1).filter(|_| !alone);
+    let others = writes.filter(|_| !alone);
     let mut told = Told { known: if alone { Known::default() } else { part.before.clone() }, ..Told::default() };
     for write in std::iter::once(last).chain(others).filter(|write| write.strand != now.strand) {
         // If nobody else had touched it then: what its strand has come to know.
