@@ -43,8 +43,10 @@ pub struct Closed {
     /// What the read saw.
     pub seen: Option<Value>,
     pub writes_before: u64,
-    /// The key that was checked: the whole container, or one item.
+    /// What it concerns: the whole container, or one item.
     pub key: KeyId,
+    /// What was looked for, be it in a sequence that it concerns as a whole.
+    pub looked_for: KeyId,
     /// Locks held from the read to the write without a break.
     pub locks: SmallVec<[LockId; 2]>,
     /// The strand gave way to others of its event loop in between.
@@ -60,7 +62,7 @@ impl Closed {
         let key = if whole { KeyId::WHOLE } else { open.key };
         // Of one place it was counted how often that one was written.
         let writes_before = if all && open.key != KeyId::WHOLE { u64::MAX } else { open.writes_before };
-        Closed { which, read: open.past.clone(), write, seen: open.value, writes_before, key, locks, split }
+        Closed { which, read: open.past.clone(), write, seen: open.value, writes_before, key, looked_for: open.key, locks, split }
     }
 }
 

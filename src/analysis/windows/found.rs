@@ -8,7 +8,7 @@ use super::activation::{Closed, Which};
 use super::explain::Race;
 use super::judge::{Case, Judgement, Latest};
 use super::shadow::{Part, Past, Shadow};
-use super::{Now, kind_of};
+use super::{Now, is_sequence, kind_of};
 use crate::analysis::Findings;
 use crate::analysis::describe::kind_of_window;
 use crate::analysis::findings::Again;
@@ -61,13 +61,18 @@ impl Found<'_, '_> {
         }
     }
 
-    /// This check, against windows of others that began with the same check.
+    /// This check, against windows of others that began with the same check. Who looks for an element in a sequence, and
+    /// puts it there, does so to the sequence as a whole.
     pub fn check_against_windows(&mut self, shadow: &Shadow, past: &Past) {
-        let Some(part) = shadow.part(self.now.access.object, self.now.access.key) else { return };
+        let Access { object, key, .. } = *self.now.access;
         let Some(case) = case(self.now, shadow) else { return };
-        for window in part.windows.iter().filter(|window| matches!(window.which, Which::Window(..))) {
-            let judgement = case.judge_same_check(window, past);
-            self.tell(window, past, judgement, part.writes_total);
+        let whole = if key != KeyId::WHOLE && is_sequence(self.now) { shadow.part(object, KeyId::WHOLE) } else { None };
+        for part in shadow.part(object, key).into_iter().chain(whole) {
+            let same = |window: &&Closed| matches!(window.which, Which::Window(..)) && window.looked_for == key;
+            for window in part.windows.iter().filter(same) {
+                let judgement = case.judge_same_check(window, past);
+                self.tell(window, past, judgement, part.writes_total);
+            }
         }
     }
 

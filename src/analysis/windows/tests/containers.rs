@@ -172,6 +172,19 @@ fn a_set_is_named_without_its_element() {
 }
 
 #[test]
+fn who_looks_for_the_same_element_of_a_list_later_might_have_added_it_too() {
+    for same in [true, false] {
+        let (mut t, a, b, code, list) = scene(Shape::List, cta_by("self.seen", "append"));
+        let (added, other) = (item(&mut t, list, "7"), item(&mut t, list, "8"));
+        t.read(a, code, added);
+        t.at(a, code, WRITE, Action::Insert, list, Value::Unknown);
+        t.read(b, code, if same { added } else { other });
+        let races = t.verdicts().iter().filter(|verdict| *verdict == "check-then-act Shop.seen possible error").count();
+        assert_eq!(races, usize::from(same), "{:?}", t.verdicts());
+    }
+}
+
+#[test]
 fn a_freed_container_leaves_nothing_behind() {
     let (mut t, a, b, code, list) = scene(Shape::List, rmw("self.plates"));
     t.both(a, code, list, 1);
