@@ -123,7 +123,9 @@ fn top_of(layout: &Layout, frame: Obj, offset: Option<u32>) -> u32 {
 /// be many that do the same, stand for what they run; those of the thread itself also for themselves.
 #[inline(always)]
 fn near(layout: &Layout, frame: Obj, top: u32, top_is_raw: bool) -> u64 {
-    let mut word = spread(u64::from(top) << 1 | u64::from(top_is_raw), layout.code(frame) as usize);
+    // Spread first: offsets and the distances of code objects are alike.
+    let top = spread(0, (top as usize) << 1 | usize::from(top_is_raw));
+    let mut word = spread(top, layout.code(frame) as usize);
     let mut own = 0;
     let mut at = frame;
     for _ in 0..DEEPEST {
@@ -145,7 +147,7 @@ fn near(layout: &Layout, frame: Obj, top: u32, top_is_raw: bool) -> u64 {
 
 /// Code and instruction of each frame, in one word that tells paths apart; never 0.
 fn path(layout: &Layout, frame: Obj, top: u32, top_is_raw: bool) -> u64 {
-    // Spread first: offsets and the distances of code objects are alike.
+    // As in `near`.
     let mut word = mix2(u64::from(top), u64::from(top_is_raw));
     let mut at = frame;
     for depth in 0..DEEPEST {
