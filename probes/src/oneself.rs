@@ -16,25 +16,15 @@ const KNOWN_BY: &[&str] = &["ident", "native_id"];
 /// Does the branch at the end of `block` test whether something is the running strand?
 #[must_use]
 pub fn is_asked(code: &Code, flow: &Flow, idents: &Idents, block: u32) -> bool {
-    let mut value = flow.condition(block);
-    for _ in 0..4 {
-        let Some((at, maker)) = value.and_then(|value| flow.maker(value)) else { return false };
-        match maker.op {
-            Op::ToBool | Op::UnaryNot => value = Some(flow.operand(at, 1)),
-            Op::IsOp => return either_is_oneself(code, flow, idents, at),
-            Op::CompareOp => {
-                // ==, !=, and in 3.8 `is` and `is not`.
-                let equality = matches!(maker.arg >> flow.comparison_shift(), 2 | 3 | 8 | 9);
-                return equality && either_is_oneself(code, flow, idents, at);
-            }
-            _ => return false,
-        }
-    }
-    false
-}
-
-fn either_is_oneself(code: &Code, flow: &Flow, idents: &Idents, comparison: usize) -> bool {
-    [1, 2].into_iter().any(|side| is_oneself(code, flow, idents, flow.operand(comparison, side)))
+    let tested = flow.condition(block).map(|condition| flow.behind_truth(condition).0);
+    let Some((at, maker)) = tested.and_then(|value| flow.maker(value)) else { return false };
+    let is_equality = match maker.op {
+        Op::IsOp => true,
+        // ==, !=, and in 3.8 `is` and `is not`.
+        Op::CompareOp => matches!(maker.arg >> flow.comparison_shift(), 2 | 3 | 8 | 9),
+        _ => false,
+    };
+    is_equality && [1, 2].into_iter().any(|side| is_oneself(code, flow, idents, flow.operand(at, side)))
 }
 
 fn is_oneself(code: &Code, flow: &Flow, idents: &Idents, value: Value) -> bool {

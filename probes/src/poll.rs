@@ -252,14 +252,9 @@ fn polled(facts: &Facts<'_>, dependence: &mut Dependence<'_>, turns: &Loop, test
 /// Where the test is made of each thing that a generator gives (`all(…)`, which the compiler may write out): the step that
 /// goes on with it.
 fn stepped(facts: &Facts<'_>, test: u32) -> Option<u32> {
-    let mut value = facts.flow.condition(test)?;
-    loop {
-        let (at, maker) = facts.flow.maker(value)?;
-        match maker.op {
-            Op::ToBool | Op::UnaryNot => value = facts.flow.operand(at, 1),
-            op => return (op == Op::ForIter).then_some(at as u32),
-        }
-    }
+    let (value, _) = facts.flow.behind_truth(facts.flow.condition(test)?);
+    let (at, maker) = facts.flow.maker(value)?;
+    (maker.op == Op::ForIter).then_some(at as u32)
 }
 
 fn offset(facts: &Facts<'_>, instruction: u32) -> Option<u32> {

@@ -7,7 +7,7 @@ mod words;
 
 use rustc_hash::{FxHashMap, FxHashSet};
 
-use super::definitions::Definitions;
+use super::definitions::{Definitions, Site};
 use super::describe;
 use super::findings::Findings;
 use super::lock::LockId;
@@ -222,13 +222,9 @@ impl Deadlock {
 
     /// A strand has got a lock.
     fn withdraw(&mut self, strand: StrandId, lock: LockId, findings: &mut Findings) {
-        let Some(told) = self.told.values_mut().find(|told| told.waits.contains(&(strand, lock))) else { return };
-        told.waits.clear();
-        let fingerprint = std::mem::take(&mut told.fingerprint);
-        if self.told.values().all(|told| told.fingerprint != fingerprint) {
-            findings.remove(&fingerprint);
-        } else if let Some(finding) = findings.get_mut(&fingerprint) {
-            finding.count = finding.count.saturating_sub(1);
+        for told in self.told.values_mut().filter(|told| told.waits.contains(&(strand, lock))) {
+            told.waits.clear();
+            findings.withdraw(&told.fingerprint);
         }
     }
 }
@@ -340,11 +336,9 @@ fn is_for_all(world: &World, cycle: &[Link], at: usize) -> bool {
 
 /// Is the function that was in `before` outside of the standard library still running in `now`, further on?
 fn runs_on(definitions: &Definitions, now: StackId, before: StackId) -> Option<bool> {
-    let frame = own_frame(definitions, before)?;
-    let entries = definitions.walk(now).map(|(_, entry)| entry);
-    let mut same = entries.filter(|entry| definitions.site(entry.site).is_some_and(|site| (entry.parent, site.code) == frame));
     let then = definitions.site(definitions.outside_stdlib(before)?)?;
-    Some(same.next().and_then(|entry| definitions.site(entry.site)).is_some_and(|now| now.offset >= then.offset))
+    let now = activation(definitions, now, own_frame(definitions, before)?);
+    Some(now.is_some_and(|now| now.offset >= then.offset))
 }
 
 /// The innermost activation of a function outside of the standard library: what called it, and its code.
@@ -353,9 +347,10 @@ fn own_frame(definitions: &Definitions, stack: StackId) -> Option<(StackId, Code
     own.and_then(|(_, entry)| Some((entry.parent, definitions.site(entry.site)?.code)))
 }
 
-fn runs(definitions: &Definitions, stack: StackId, frame: (StackId, CodeId)) -> bool {
-    let mut frames = definitions.walk(stack);
-    frames.any(|(_, entry)| definitions.site(entry.site).is_some_and(|site| (entry.parent, site.code) == frame))
+/// Where that activation is, if it is one of the stack's.
+fn activation(definitions: &Definitions, stack: StackId, frame: (StackId, CodeId)) -> Option<&Site> {
+    let mut sites = definitions.walk(stack).filter_map(|(_, entry)| Some((entry.parent, definitions.site(entry.site)?)));
+    sites.find(|(below, site)| (*below, site.code) == frame).map(|(_, site)| site)
 }
 
 /// The function that took the lock has called, directly or not, the one that waits for it. A signal is not made so.
@@ -364,5 +359,5 @@ fn is_nested(world: &World, strand: StrandId, lock: LockId) -> bool {
     let Some(definitions) = world.definitions(state.process) else { return false };
     let Some(taken) = world.held(strand).iter().find(|held| held.lock == lock) else { return false };
     let (Some(waiting), Some(frame)) = (state.waiting, own_frame(definitions, taken.stack)) else { return false };
-    own_frame(definitions, waiting.stack) != Some(frame) && runs(definitions, waiting.stack, frame)
+    own_frame(definitions, waiting.stack) != Some(frame) && activation(definitions, waiting.stack, frame).is_some()
 }

@@ -113,6 +113,14 @@ impl Findings {
         self.by_fingerprint.get_mut(fingerprint).map(|entry| &mut entry.finding)
     }
 
+    /// One of the times that it was seen was none.
+    pub fn withdraw(&mut self, fingerprint: &str) {
+        match self.get_mut(fingerprint) {
+            Some(finding) if finding.count > 1 => finding.count -= 1,
+            _ => self.remove(fingerprint),
+        }
+    }
+
     pub fn remove(&mut self, fingerprint: &str) {
         self.by_fingerprint.remove(fingerprint);
         self.fresh.remove(fingerprint);

@@ -103,13 +103,13 @@ impl LockOrder {
 
     /// The lock has turned out to be a signal.
     fn withdraw(&mut self, lock: LockId, findings: &mut Findings) {
-        let (gone, kept): (Vec<_>, _) = std::mem::take(&mut self.told).into_iter().partition(|(_, locks)| locks.contains(&lock));
-        self.told = kept;
-        for (fingerprint, _) in gone {
-            if self.told.iter().all(|(other, _)| *other != fingerprint) {
-                findings.remove(&fingerprint);
+        self.told.retain(|(fingerprint, locks)| {
+            let stays = !locks.contains(&lock);
+            if !stays {
+                findings.withdraw(fingerprint);
             }
-        }
+            stays
+        });
     }
 
     fn acquired(&mut self, world: &World, strand: StrandId, lock: LockId, patience: Patience, findings: &mut Findings) {

@@ -199,6 +199,20 @@ impl Flow {
         self.list().get(instruction as usize).map(|found| (instruction as usize, *found))
     }
 
+    /// The value whose truth a condition is, or (`true`) whose untruth.
+    #[must_use]
+    pub fn behind_truth(&self, condition: Value) -> (Value, bool) {
+        let (mut value, mut negated) = (condition, false);
+        while let Some((at, maker)) = self.maker(value) {
+            match maker.op {
+                Op::ToBool => value = self.operand(at, 1),
+                Op::UnaryNot => (value, negated) = (self.operand(at, 1), !negated),
+                _ => break,
+            }
+        }
+        (value, negated)
+    }
+
     /// Bits of a COMPARE_OP's argument below the number of the comparison.
     #[must_use]
     pub fn comparison_shift(&self) -> u32 {

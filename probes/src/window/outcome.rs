@@ -8,7 +8,7 @@ use crate::code::Const;
 use crate::control::Side;
 use crate::depend::{self, Source};
 use crate::flow::Value;
-use crate::ident::{NOTHING, Thing};
+use crate::ident::{Ident, NOTHING, Thing};
 use crate::instruction::NOWHERE;
 use crate::method::Touch;
 use crate::opcode::Op;
@@ -33,17 +33,20 @@ impl Finder<'_, '_, '_> {
 
     /// The compiler tests a loop's condition before the loop and again at its end: is `side` the latter?
     pub(super) fn has_twin(&self, ancestors: &[(Side, bool)], side: Side) -> bool {
-        let tested = |block| self.facts.flow.condition(block).map_or(NOTHING, |value| self.facts.idents.of(value));
-        let own = tested(side.block);
-        own != NOTHING && ancestors.iter().any(|(other, around)| !around && tested(other.block) == own)
+        let own = self.test_of(side.block);
+        own != NOTHING && ancestors.iter().any(|(other, around)| !around && self.test_of(other.block) == own)
+    }
+
+    /// What the branch at the end of a block tests.
+    fn test_of(&self, block: u32) -> Ident {
+        self.facts.flow.condition(block).map_or(NOTHING, |value| self.facts.idents.of(value))
     }
 
     /// Does the other way of the branch lead to the block as well, without the same test again?
     pub(super) fn leads_there_anyway(&self, side: Side, to: u32) -> bool {
         let flow = self.facts.flow;
-        let tested = |block| flow.condition(block).map_or(NOTHING, |value| self.facts.idents.of(value));
-        let test = tested(side.block);
-        let is_same = |block: u32| block == side.block || (test != NOTHING && tested(block) == test);
+        let test = self.test_of(side.block);
+        let is_same = |block: u32| block == side.block || (test != NOTHING && self.test_of(block) == test);
         let Some(branch) = flow.blocks.get(side.block as usize) else { return false };
         let mut work = vec![if side.jump { branch.next } else { branch.jump }];
         let mut at = 0;
@@ -130,19 +133,14 @@ impl Finder<'_, '_, '_> {
             }
             _ => return None,
         };
-        let mut truth = jumps_if == side.jump;
-        let mut value = flow.operand(last, 1);
-        for _ in 0..4 {
-            let Some((at, maker)) = flow.maker(value) else { break };
-            match maker.op {
-                Op::ToBool => value = flow.operand(at, 1),
-                Op::UnaryNot => (value, truth) = (flow.operand(at, 1), !truth),
-                Op::IsOp if self.is_none(flow.operand(at, 1)) => {
-                    let is_none = truth == (maker.arg == 0);
-                    return is_none.then(|| (flow.operand(at, 2), false));
-                }
-                _ => break,
-            }
+        let (value, negated) = flow.behind_truth(flow.operand(last, 1));
+        let truth = (jumps_if == side.jump) != negated;
+        if let Some((at, maker)) = flow.maker(value)
+            && maker.op == Op::IsOp
+            && self.is_none(flow.operand(at, 1))
+        {
+            let is_none = truth == (maker.arg == 0);
+            return is_none.then(|| (flow.operand(at, 2), false));
         }
         Some((value, truth))
     }

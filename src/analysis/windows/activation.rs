@@ -29,9 +29,6 @@ pub struct Open {
     /// Its strand has written the part since, with nobody able to come between: what it does to the part later is founded
     /// on its own write, as with a place that is reserved under a lock and filled or given back without it.
     pub claimed: bool,
-    /// It saw what its strand had just written itself, with nobody able to come between: who counts himself in, and asks
-    /// whether he is the first.
-    pub own: bool,
 }
 
 /// A window that its strand has gone through.
@@ -109,6 +106,9 @@ pub struct OpenSpan {
     /// The stack below the frame that makes both calls.
     pub below: StackId,
     pub open: Open,
+    /// It saw what its strand had just written itself, with nobody able to come between: who counts himself in, and asks
+    /// whether he is the first.
+    pub own: bool,
     /// A later look at the same part, under the second call.
     pub looked: Option<Past>,
 }

@@ -183,13 +183,12 @@ impl Windows {
         }
         if site.opens || in_span {
             let writes_before = part.writes_total;
-            let own = part.writes.iter().any(|write| write.strand == now.strand && are_one_step(write, &past, in_task(now)));
-            let past = past.clone();
-            let open = Open { frame, offset: site.offset, object, key, past, writes_before, value, claimed: false, own };
+            let open = Open { frame, offset: site.offset, object, key, past: past.clone(), writes_before, value, claimed: false };
             let opens = self.opens.entry(now.strand).or_insert_with(|| self.spare.pop().unwrap_or_default());
             if in_span {
                 spans::look_again(now, site, &open, opens);
-                spans::open(now, site, &open, opens);
+                let own = |write: &Past| write.strand == now.strand && are_one_step(write, &past, in_task(now));
+                spans::open(now, site, &open, part.writes.iter().any(own), opens);
             }
             if site.opens {
                 opens.open(open);

@@ -7,7 +7,7 @@ use super::activation::{Closed, Open, OpenSpan, Opens, Which};
 use super::shadow::Past;
 use super::{Now, in_task, is_container, kind_of};
 use crate::analysis::definitions::{SPAN_DEPTH, Site};
-use crate::event::{KeyId, StackId};
+use crate::event::{CodeId, KeyId, StackId};
 use racetrace_probes::plan::WindowKind;
 
 /// Is the access made under a call that a span begins or ends with, or is it such an end itself?
@@ -17,7 +17,7 @@ pub(super) fn concerns(now: &Now<'_>) -> bool {
 }
 
 /// Remembers a read for the spans whose first call it is made under: if its value leaves the callee.
-pub(super) fn open(now: &Now<'_>, site: &Site, open: &Open, opens: &mut Opens) {
+pub(super) fn open(now: &Now<'_>, site: &Site, open: &Open, own: bool, opens: &mut Opens) {
     let Some(definitions) = now.world.definitions(now.process) else { return };
     for (depth, (_, entry)) in definitions.walk(now.access.stack).take(SPAN_DEPTH + 1).enumerate() {
         let Some(caller) = definitions.site(entry.site) else { continue };
@@ -27,7 +27,7 @@ pub(super) fn open(now: &Now<'_>, site: &Site, open: &Open, opens: &mut Opens) {
             let direct = depth == 0 && plan.is_some_and(|span| !span.computed);
             if direct || (depth > 0 && (site.returns || (checks && site.checks))) {
                 let (code, open) = (caller.code, open.clone());
-                opens.open_span(OpenSpan { code, span: *span, below: entry.parent, open, looked: None });
+                opens.open_span(OpenSpan { code, span: *span, below: entry.parent, open, own, looked: None });
             }
         }
     }
@@ -56,19 +56,19 @@ pub(super) fn close(
     closed: &mut SmallVec<[Closed; 2]>,
 ) {
     let Some(definitions) = now.world.definitions(now.process) else { return };
-    let ends: Vec<(Which, StackId)> = definitions
+    let ends: Vec<(CodeId, u16, StackId)> = definitions
         .walk(now.access.stack)
         .take(SPAN_DEPTH + 1)
         .enumerate()
         .filter_map(|(depth, (_, entry))| Some((depth, definitions.site(entry.site)?, entry.parent)))
         .flat_map(|(depth, site, below)| site.span_writes.iter().map(move |span| (depth, site.code, *span, below)))
         .filter(|(depth, code, span, _)| *depth > 0 || definitions.span(*code, *span).is_some_and(|span| !span.computed))
-        .map(|(_, code, span, below)| (Which::Span(code, span), below))
+        .map(|(_, code, span, below)| (code, span, below))
         .collect();
     let mut taken: SmallVec<[(Which, WindowKind, OpenSpan); 4]> = SmallVec::new();
-    for (which, below) in ends {
-        let Which::Span(code, span) = which else { continue };
-        let Some(span) = opens.take_span(code, span, below, now.access.object, &fits) else { continue };
+    for (code, index, below) in ends {
+        let Some(span) = opens.take_span(code, index, below, now.access.object, &fits) else { continue };
+        let which = Which::Span(code, index);
         taken.extend(kind_of(now, which).map(|kind| (which, kind, span)));
     }
     // Whoever has looked again has decided by that.
@@ -85,7 +85,7 @@ pub(super) fn close(
         let one_function = open.past.stack == past.stack;
         let decided_later = || last_look(open) > Some(open.past.sequence) || span.has_looked(past, in_task(now));
         // Who has counted himself in and was or was not the first counts himself out later, from whatever number there is then.
-        let counts_out = open.own && inner.contains(&WindowKind::ReadModifyWrite);
+        let counts_out = span.own && inner.contains(&WindowKind::ReadModifyWrite);
         let founded = checks && (open.claimed || counts_out || decided_later());
         if !looks_again && !one_function && !founded {
             closed.push(Closed::new(*which, open, past.clone(), false));
